@@ -1,0 +1,73 @@
+import type { Clock } from './clock.ts';
+import { Fault } from './errors.ts';
+import type { Log } from './log.ts';
+
+export interface LoopOptions {
+  readonly name: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** The longest pause between two runs, a fifth of it jittered; `wake` ends a pause at once. */
+  readonly everyMs: number;
+  /** One run; `again` asks for the next one without a pause. */
+  run(signal: AbortSignal): Promise<'again' | 'idle'>;
+}
+
+export interface Loop {
+  /** Asks for a run. Asking while one is under way brings one more after it, so that no wish is lost. */
+  wake(): void;
+  /** Ends the pauses, aborts the signal given to `run`, and waits for the run under way. */
+  stop(): Promise<void>;
+}
+
+const firstBackoffMs = 100;
+const mostBackoffMs = 30_000;
+
+/** The only way to do something over and over: runs never overlap, errors back off with full jitter and are logged. */
+export function startLoop(options: LoopOptions): Loop {
+  const { name, log, clock, everyMs, run } = options;
+  const stopping = new AbortController();
+  let wanted = true;
+  let interrupt = new AbortController();
+  let failures = 0;
+
+  const pause = async (ms: number) => {
+    interrupt = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, interrupt.signal]);
+    await clock.sleep(ms, signal).catch(() => {});
+  };
+
+  const cycle = async () => {
+    while (!stopping.signal.aborted) {
+      wanted = false;
+      try {
+        const outcome = await run(stopping.signal);
+        failures = 0;
+        if (outcome === 'again') wanted = true;
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        failures += 1;
+        report(log, name, error, failures);
+        await pause(Math.random() * Math.min(mostBackoffMs, firstBackoffMs * 2 ** failures));
+        continue;
+      }
+      if (!wanted && !stopping.signal.aborted) await pause(everyMs * (0.8 + Math.random() * 0.2));
+    }
+  };
+
+  const done = cycle();
+  return {
+    wake: () => {
+      wanted = true;
+      interrupt.abort();
+    },
+    stop: async () => {
+      stopping.abort(new Fault('STOPPING'));
+      await done;
+    },
+  };
+}
+
+function report(log: Log, loop: string, error: unknown, failures: number): void {
+  const level = Fault.is(error) && error.retry ? 'warn' : 'error';
+  log[level]({ loop, err: error, failures }, 'loop run failed');
+}

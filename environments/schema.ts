@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import { names, reservedBecause } from './layout.ts';
+
+/** Addresses that a project must never reach: private, carrier-grade, link-local with cloud metadata, and their like in IPv6. */
+const deniedRanges = [
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '::1/128',
+  'fc00::/7',
+  'fe80::/10',
+];
+
+const quantity = z.string().regex(/^\d+(\.\d+)?(m|[kKMGTPE]i?)?$/, 'a Kubernetes quantity such as 500m, 256Mi or 10Gi');
+const domain = z
+  .string()
+  .max(190)
+  .regex(
+    /^(?=.*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'a domain such as apps.example.com',
+  );
+const cidr = z.string().regex(/^([0-9.]+\/\d{1,2}|[0-9a-f:.]+\/\d{1,3})$/i, 'a range such as 10.0.0.0/8');
+const labelMap = z.record(z.string(), z.string());
+const kubernetesName = z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'the name of a Kubernetes object');
+
+const ingress = z
+  .strictObject({
+    class: kubernetesName.optional().describe("IngressClass; unset: the cluster's default."),
+    namespace: kubernetesName
+      .default('ingress-nginx')
+      .describe('Namespace of the controller that may reach routed ports.'),
+    tlsSecret: kubernetesName
+      .optional()
+      .describe("Wildcard TLS secret in the project's namespace; unset: the controller's default certificate."),
+    gateway: z
+      .strictObject({ name: kubernetesName, namespace: kubernetesName, section: kubernetesName.optional() })
+      .optional()
+      .describe('The Gateway that HTTPRoutes attach to, where edge is gateway.'),
+  })
+  .prefault({});
+
+const network = z
+  .strictObject({
+    policies: z.boolean().default(true).describe('NetworkPolicies: deny by default, both ways.'),
+    deniedRanges: z
+      .array(cidr)
+      .max(64)
+      .default(deniedRanges)
+      .describe('Never reachable from a project unless listed in egress.'),
+    dns: z
+      .strictObject({
+        namespace: labelMap.default({ 'kubernetes.io/metadata.name': 'kube-system' }),
+        pods: labelMap.default({ 'k8s-app': 'kube-dns' }),
+      })
+      .prefault({})
+      .describe("Selectors of the cluster's DNS."),
+    egress: z
+      .array(
+        z.strictObject({
+          cidr,
+          ports: z.array(z.int().min(1).max(65_535)).max(32).optional(),
+          about: z.string().optional(),
+        }),
+      )
+      .max(64)
+      .default([])
+      .describe('What a spec may open beyond the internet: ranges and, where given, ports.'),
+  })
+  .prefault({});
+
+const storage = z
+  .strictObject({
+    class: kubernetesName.optional().describe("StorageClass; unset: the cluster's default."),
+    size: quantity.default('5Gi').describe('Size of a volume that names none.'),
+    snapshotClass: kubernetesName.optional().describe("VolumeSnapshotClass; unset: the cluster's default."),
+    affinity: z.boolean().default(true).describe('Put containers that share a ReadWriteOnce volume on one node.'),
+  })
+  .prefault({});
+
+const quota = z
+  .strictObject({
+    cpu: quantity.default('8').describe('Sum of CPU limits of a project.'),
+    memory: quantity.default('16Gi').describe('Sum of memory limits of a project.'),
+    storage: quantity.default('100Gi').describe('Sum of volume sizes of a project.'),
+    pods: z.int().min(1).max(1000).default(40),
+    volumes: z.int().min(0).max(100).default(20),
+  })
+  .prefault({});
+
+const resources = z
+  .strictObject({
+    cpu: quantity.default('50m').describe('CPU request.'),
+    memory: quantity.default('128Mi').describe('Memory request.'),
+    cpuLimit: quantity.default('1').describe('CPU limit.'),
+    memoryLimit: quantity.default('512Mi').describe('Memory limit.'),
+  })
+  .prefault({});
+
+/** `environment.yaml`: a place where projects run. */
+export const environmentSchema = z
+  .strictObject({
+    apiVersion: z.literal('plinth.dev/v1'),
+    kind: z.literal('Environment'),
+    runtime: z
+      .enum(['auto', 'kubernetes', 'none'])
+      .default('none')
+      .describe('auto (only local): kubernetes where a cluster is found, else none.'),
+    cluster: z
+      .string()
+      .regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/)
+      .optional()
+      .describe('Cluster; its credentials are the organization secret cluster-<name>.'),
+    domain: domain.describe('Projects are served at <project>--<team>.<domain>; no other environment may use it.'),
+    edge: z
+      .enum(['ingress', 'gateway'])
+      .default('ingress')
+      .describe('How routes enter: Ingress, or a Gateway API HTTPRoute.'),
+    ingress,
+    network,
+    storage,
+    quota,
+    resources: resources.describe('Defaults for containers that say none.'),
+    podSecurity: z
+      .enum(['restricted', 'baseline'])
+      .default('restricted')
+      .describe('The weakest Pod Security level that a spec may ask for.'),
+    image: z
+      .string()
+      .max(255)
+      .default('node:24-alpine')
+      .describe('Image of containers that name none (K8S_DEVSERVER_IMAGE).'),
+    pullSecret: kubernetesName
+      .optional()
+      .describe('Organization secret with registry credentials, put into each namespace.'),
+    hosts: z
+      .record(z.string(), z.array(domain))
+      .default({})
+      .describe('Custom hosts that a team may route: team → hosts.'),
+    next: z.string().regex(names.environment.pattern).optional().describe('The environment that promotions go to.'),
+  })
+  .superRefine((value, context) => {
+    if (value.edge === 'gateway' && value.ingress.gateway === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['ingress', 'gateway'],
+        message: 'edge: gateway needs ingress.gateway with name and namespace',
+      });
+  });
+
+/** What a person may write. */
+export type EnvironmentInput = z.input<typeof environmentSchema>;
+/** environment.yaml with every default filled in, and the name of its folder. Frozen. */
+export type Environment = Readonly<z.output<typeof environmentSchema>> & { readonly name: string };
+
+/** Why this may not be an environment's name, or undefined. */
+export function environmentNameFault(name: string): string | undefined {
+  if (!names.environment.pattern.test(name))
+    return `an environment's name is ${names.environment.text}; it is ${JSON.stringify(name)}`;
+  return reservedBecause('environment', name);
+}
