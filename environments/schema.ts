@@ -1,28 +1,64 @@
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { names, reservedBecause } from './layout.ts';
 
-/** Addresses that a project must never reach: private, carrier-grade, link-local with cloud metadata, and their like in IPv6. */
+/**
+ * Addresses that a project must never reach: this host, private, carrier-grade, link-local, the clouds' metadata and
+ * platform addresses (169.254.0.0/16, 168.63.129.16, 192.0.0.192, fd00:ec2::254), multicast, and the ranges of IPv6
+ * that carry any of them.
+ */
 const deniedRanges = [
+  '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
   '127.0.0.0/8',
+  '168.63.129.16/32',
   '169.254.0.0/16',
   '172.16.0.0/12',
+  '192.0.0.0/24',
   '192.168.0.0/16',
-  '::1/128',
+  '198.18.0.0/15',
+  '224.0.0.0/3',
+  '::/127',
+  '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '2002::/16',
   'fc00::/7',
   'fe80::/10',
+  'ff00::/8',
 ];
 
-const quantity = z.string().regex(/^\d+(\.\d+)?(m|[kKMGTPE]i?)?$/, 'a Kubernetes quantity such as 500m, 256Mi or 10Gi');
-const domain = z
+export const quantity = z
+  .string()
+  .regex(/^\d+(\.\d+)?(m|[kKMGTPE]i?)?$/, 'a Kubernetes quantity such as 500m, 256Mi or 10Gi');
+export const domain = z
   .string()
   .max(190)
   .regex(
     /^(?=.*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
     'a domain such as apps.example.com',
   );
-const cidr = z.string().regex(/^([0-9.]+\/\d{1,2}|[0-9a-f:.]+\/\d{1,3})$/i, 'a range such as 10.0.0.0/8');
+/** Written as the network's own address: 10.1.2.3/8 is taken for a slip. */
+export const cidr = z
+  .string()
+  .regex(/^([0-9.]{7,15}\/\d{1,2}|[0-9a-f:.]{2,45}\/\d{1,3})$/, 'a range such as 10.0.0.0/8 or fd00::/8, in lower case')
+  .superRefine((text, context) => {
+    if (context.issues.length > 0) return;
+    if (!ipaddr.isValidCIDR(text))
+      context.addIssue({ code: 'custom', message: `${text} is no range such as 10.0.0.0/8` });
+    else {
+      const network = networkOf(text);
+      if (network !== text) context.addIssue({ code: 'custom', message: `${text} begins at ${network}; write that` });
+    }
+  });
+/** The range from its first address on: `10.0.0.0/8` of `10.1.2.3/8`. */
+function networkOf(text: string): string {
+  const [address, bits] = ipaddr.parseCIDR(text);
+  return address.kind() === 'ipv4'
+    ? `${ipaddr.IPv4.networkAddressFromCIDR(text)}/${bits}`
+    : `${ipaddr.IPv6.networkAddressFromCIDR(text)}/${bits}`;
+}
+
 const labelMap = z.record(z.string(), z.string());
 const kubernetesName = z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'the name of a Kubernetes object');
 
@@ -34,7 +70,21 @@ const ingress = z
       .describe('Namespace of the controller that may reach routed ports.'),
     tlsSecret: kubernetesName
       .optional()
-      .describe("Wildcard TLS secret in the project's namespace; unset: the controller's default certificate."),
+      .describe(
+        "Wildcard TLS secret that something else puts into each project's namespace; unset: the controller's default certificate.",
+      ),
+    auth: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/ }).describe('Answers 2xx to requests that may pass.'),
+        signin: z
+          .url({ protocol: /^https?$/ })
+          .optional()
+          .describe('Where a person is sent to sign in.'),
+      })
+      .optional()
+      .describe(
+        'Sign-in for routes with access: team, by the auth-url annotations of ingress-nginx. Name it only for a controller that keeps them; unset: such routes are refused.',
+      ),
     gateway: z
       .strictObject({ name: kubernetesName, namespace: kubernetesName, section: kubernetesName.optional() })
       .optional()
@@ -50,10 +100,21 @@ const network = z
       .max(64)
       .default(deniedRanges)
       .describe('Never reachable from a project unless listed in egress.'),
+    apiServer: z
+      .array(cidr)
+      .max(16)
+      .default([])
+      .describe("Public addresses of the cluster's API server: denied beside deniedRanges."),
     dns: z
       .strictObject({
         namespace: labelMap.default({ 'kubernetes.io/metadata.name': 'kube-system' }),
         pods: labelMap.default({ 'k8s-app': 'kube-dns' }),
+        ports: z
+          .array(z.int().min(1).max(65_535))
+          .min(1)
+          .max(4)
+          .default([53])
+          .describe('Of the DNS pods, UDP and TCP.'),
       })
       .prefault({})
       .describe("Selectors of the cluster's DNS."),
@@ -148,6 +209,14 @@ export const environmentSchema = z
         path: ['ingress', 'gateway'],
         message: 'edge: gateway needs ingress.gateway with name and namespace',
       });
+    for (const [team, hosts] of Object.entries(value.hosts))
+      for (const [index, host] of hosts.entries())
+        if (host === value.domain || host.endsWith(`.${value.domain}`))
+          context.addIssue({
+            code: 'custom',
+            path: ['hosts', team, index],
+            message: `${host} lies below ${value.domain}, whose hosts belong to projects by their names`,
+          });
   });
 
 /** What a person may write. */

@@ -6,6 +6,10 @@ export const idPrefixes = {
   project: 'prj',
   change: 'chg',
   token: 'tok',
+  user: 'usr',
+  account: 'acc',
+  session: 'ses',
+  verification: 'ver',
   request: 'req',
   audit: 'aud',
 } as const;

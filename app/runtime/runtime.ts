@@ -73,6 +73,16 @@ export interface RuntimeEvents {
   state(state: RuntimeState): void;
 }
 
+export interface ApplyOptions {
+  /** Only asks what would happen; nothing is stored, neither in the cluster nor in memory. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+  /** The uid that the inventory holds: proof that an object is ours although somebody took its label away. */
+  readonly uid?: string;
+  /** `urgent` (a heal, or a person waits) never queues behind `bulk`, which is the default. */
+  readonly lane?: 'urgent' | 'bulk';
+}
+
 export interface Runtime {
   readonly kind: 'kubernetes' | 'none';
   /** Begins to watch. Resolves at once; `state()` says how it stands. */
@@ -83,12 +93,9 @@ export interface Runtime {
   observed(namespace: string): readonly LiveObject[];
   /**
    * Server-side apply of one object with our field manager. Conflicts are named in `takenOver` before they are forced.
-   * @throws Fault OBJECT_REFUSED | OBJECT_FOREIGN | RUNTIME_UNAVAILABLE
+   * @throws Fault OBJECT_REFUSED | OBJECT_FOREIGN | NAMESPACE_TERMINATING | RUNTIME_UNAVAILABLE
    */
-  apply(
-    object: KubernetesObject,
-    options?: { readonly dryRun?: boolean; readonly signal?: AbortSignal },
-  ): Promise<AppliedObject>;
+  apply(object: KubernetesObject, options?: ApplyOptions): Promise<AppliedObject>;
   /** Deletes by uid, with the last seen resource version as precondition where one is given. */
   remove(object: { readonly key: ObjectKey; readonly uid: string }, signal?: AbortSignal): Promise<Removal>;
   /** The live object as the API server gives it, or undefined. The caller masks secrets. */

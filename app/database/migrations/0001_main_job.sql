@@ -1,6 +1,6 @@
 -- Ids made once and facts about the whole installation.
 create table installation (
-  only       boolean primary key default true check (only),
+  singleton  boolean primary key default true check (singleton),
   id         text not null,
   created_at timestamptz not null default now()
 );
@@ -12,12 +12,17 @@ create table cursors (
   updated_at timestamptz not null default now()
 );
 
+-- The projects that Git holds or that a change will bring. An index of Git for lists: publish keeps it right.
 create table projects (
   id          text primary key,
   environment text not null,
   team        text not null,
   project     text not null,
   created_by  text not null,
+  -- The newest commit of the spec, its blob and the images it names; null before the first commit.
+  revision    text,
+  spec_blob   text,
+  images      jsonb not null default '[]',
   created_at  timestamptz not null default now(),
   unique (environment, team, project)
 );
@@ -25,6 +30,8 @@ create table projects (
 -- One wish to edit the state repository. It ends as a commit ('committed', 'unchanged') or as a refusal.
 create table changes (
   id          text primary key,
+  -- The order in which changes were accepted and are written: two of one millisecond have no order by id.
+  number      bigint generated always as identity,
   kind        text not null check (kind in ('put', 'delete', 'rollback', 'render', 'settings')),
   environment text not null,
   team        text not null default '',
@@ -44,8 +51,8 @@ create table changes (
   created_at  timestamptz not null default now(),
   finished_at timestamptz
 );
-create index changes_due on changes (due_at, id) where state = 'accepted';
-create index changes_of_project on changes (environment, team, project, id desc);
+create index changes_due on changes (number) where state = 'accepted';
+create index changes_of_project on changes (environment, team, project, number desc);
 
 -- What publish made: reconcile applies only manifests whose digest stands here for the spec beside them.
 create table renders (
@@ -141,6 +148,8 @@ create table confirmations (
   project      text not null,
   digest       text not null,
   objects      jsonb not null,
+  -- The commit that removed the project, where a person deleted it by the API: until reconcile has seen that, the yes stands.
+  revision     text,
   confirmed_by text,
   confirmed_at timestamptz,
   created_at   timestamptz not null default now(),
@@ -169,4 +178,12 @@ create table tokens (
   created_at  timestamptz not null default now(),
   expires_at  timestamptz,
   last_used_at timestamptz
+);
+
+-- The first administrator, once the password has been handed over.
+create table administrator (
+  singleton    boolean primary key default true check (singleton),
+  user_id      text not null,
+  -- Hash of AUTH_ADMIN_PASSWORD as it was when last taken over, to see that the setting changed; null: generated.
+  setting_hash text
 );

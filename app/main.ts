@@ -1,0 +1,240 @@
+import { homedir } from 'node:os';
+import { createAccessHandlers } from '#auth/access.ts';
+import { ensureAdministrator, forgetGeneratedPassword } from '#auth/administrator.ts';
+import { createAuth } from '#auth/better-auth.ts';
+import { createCallers } from '#auth/caller.ts';
+import { createPasswords } from '#auth/passwords.ts';
+import { createTokens } from '#auth/tokens.ts';
+import { type Clock, systemClock } from '#base/clock.ts';
+import { type Config, readConfig } from '#base/config.ts';
+import { Fault } from '#base/errors.ts';
+import { createLog, type Log } from '#base/log.ts';
+import { createMetrics } from '#base/metrics.ts';
+import { createListener } from '#database/listen.ts';
+import { channels, createNotices } from '#database/notices.ts';
+import type { Database } from '#database/pool.ts';
+import type { Repository } from '#git/repository.ts';
+import { createGitServer } from '#git/serve.ts';
+import { createDocumentHandlers } from '#http/documentation.ts';
+import { createHealthHandlers } from '#http/health.ts';
+import { createSignInLimits } from '#http/limits.ts';
+import { createProjectHandlers } from '#projects/routes.ts';
+import { checkPush } from '#publish/check-push.ts';
+import { createEnvironments } from '#publish/environments.ts';
+import { startPublisher } from '#publish/loop.ts';
+import { type Controllers, startControllers } from '#reconcile/controllers.ts';
+import { type FindOptions, findCluster } from '#runtime/kubernetes/connect.ts';
+import { openKeys } from '#secrets/keys.ts';
+import { createSecrets } from '#secrets/secrets.ts';
+import { jsonSchemas } from '#synth/json-schema.ts';
+import { banner } from './banner.ts';
+import { makeRuntime } from './runtimes.ts';
+import { startServers } from './server.ts';
+import { type Ending, openStores, type Stores } from './stores.ts';
+
+const version = '0.1.0';
+const graceMs = 10_000;
+
+/** The whole control plane: settings → stores → loops → servers. Returns how to stop it. */
+async function start(config: Config, log: Log, clock: Clock): Promise<() => Promise<void>> {
+  const endings: Ending[] = [];
+  const stopping = new AbortController();
+  const stop = async () => {
+    stopping.abort(new Fault('STOPPING'));
+    for (const { what, end } of endings.reverse())
+      await Promise.resolve(end()).catch((error: unknown) =>
+        log.error({ err: error, what }, 'could not be ended in order'),
+      );
+  };
+  try {
+    await startParts(config, log, clock, endings, stopping.signal);
+    return stop;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(
+  config: Config,
+  log: Log,
+  clock: Clock,
+  endings: Ending[],
+  stopping: AbortSignal,
+): Promise<void> {
+  const metrics = createMetrics();
+  const stores = await openStores(config, log, clock, endings);
+  const { database, repository, installation, connection } = stores;
+  const secrets = createSecrets({ database, keys: await openKeys(config.dataDirectory) });
+  const notices = createNotices();
+  const environments = createEnvironments(repository);
+
+  const access = await openAccess(config, stores, log, clock);
+
+  const runtimeOptions = {
+    installation,
+    clock,
+    log,
+    metrics,
+    findCluster: () => findCluster(clusterOptions(config, clock)),
+  };
+  const controllers = startControllers({
+    repository,
+    database,
+    secrets,
+    clock,
+    log,
+    metrics,
+    concurrency: 16,
+    environmentAt: environments.one,
+    environmentsAt: environments.at,
+    makeRuntime: (environment) => makeRuntime(runtimeOptions, environment),
+  });
+  endings.push({ what: 'controllers', end: () => controllers.stop() });
+  const publisher = startPublisher({ repository, database, secrets, environments, clock, log, metrics });
+  endings.push({ what: 'publisher', end: () => publisher.stop() });
+
+  notices.on('changes', () => publisher.wake());
+  notices.on('revisions', () => controllers.moved());
+  notices.on('project_wake', (payload) => {
+    const [environment = '', team = '', project = ''] = payload.split('/');
+    controllers.wake(environment, team, project);
+  });
+  notices.onGap(() => {
+    publisher.wake();
+    controllers.wakeAll();
+  });
+  const listener = createListener({
+    connection,
+    channels,
+    log,
+    clock,
+    onNotice: notices.deliver,
+    onGap: notices.missed,
+  });
+  endings.push({ what: 'notices', end: () => listener.stop() });
+
+  const gitServer = await createGitServer({
+    repository,
+    log,
+    checkPush: (push) => checkPush(database, push.view, { mayAdminister: true, mayChange: () => true }),
+    pushed: () => {
+      publisher.wake();
+      controllers.moved();
+    },
+  });
+  endings.push({ what: 'git', end: () => gitServer.close() });
+
+  const schemas = Object.fromEntries(
+    Object.entries(jsonSchemas()).map(([name, schema]) => [`${name}.schema.json`, schema]),
+  );
+  const servers = await startServers({
+    config,
+    clock,
+    log,
+    metrics,
+    stopping,
+    callerOf: access.callerOf,
+    gitServer,
+    handlers: {
+      ...createProjectHandlers({
+        database,
+        repository,
+        environments,
+        secrets,
+        notices,
+        runtimeOf: controllers.runtimeOf,
+        clock,
+        log,
+      }),
+      ...access.handlers,
+      ...createDocumentHandlers({ version, schemas }),
+      ...createHealthHandlers({ clock, log, ...checks(database, repository, controllers) }),
+    },
+  });
+  endings.push({ what: 'servers', end: () => servers.close(graceMs) });
+  await controllers.started;
+  process.stdout.write(banner({ config, servers, controllers, administrator: access.administrator }));
+  await access.administrator.handedOver();
+}
+
+/** Who may come in: the administrator, passwords and tokens. */
+async function openAccess(config: Config, { database, authSecret }: Stores, log: Log, clock: Clock) {
+  const baseUrl = `http://${config.host}:${config.apiPort}`;
+  const auth = await createAuth({ database, log, clock, secret: authSecret, baseUrl });
+  const passwords = createPasswords({ auth, database, limits: createSignInLimits(), clock });
+  const tokens = createTokens({ database, clock, log });
+  const { dataDirectory, adminEmail: email, adminPassword: password } = config;
+  const isTerminal = process.stdout.isTTY === true;
+  const administrator = await ensureAdministrator({ auth, database, log, email, password, dataDirectory, isTerminal });
+  const passwordChanged = (userId: string) => forgetGeneratedPassword({ database, dataDirectory }, userId);
+  return {
+    administrator,
+    callerOf: createCallers({ passwords, tokens }),
+    handlers: createAccessHandlers({ auth, passwords, tokens, passwordChanged }),
+  };
+}
+
+/** What /ready asks: each part in its own words. */
+function checks(database: Database, repository: Repository, controllers: Controllers) {
+  return {
+    database: async () => {
+      await database.query('select 1');
+    },
+    git: async () => {
+      if ((await repository.tip()) === undefined)
+        throw new Fault('REPOSITORY_UNAVAILABLE', { why: 'it has no commit' });
+    },
+    clusters: () =>
+      Object.fromEntries(
+        [...controllers.runtimes()]
+          .filter(([, { runtime }]) => runtime.kind !== 'none')
+          .map(([environment, { runtime }]) => [
+            environment,
+            async () => {
+              const { connected, reason } = runtime.state();
+              if (!connected) throw new Fault('RUNTIME_UNAVAILABLE', { environment, why: reason });
+            },
+          ]),
+      ),
+  };
+}
+
+function clusterOptions(config: Config, clock: Clock): FindOptions {
+  return {
+    kubeconfig: config.kubeconfig,
+    consent: config.clusterConsent,
+    dataDirectory: config.dataDirectory,
+    home: homedir(),
+    inCluster: {
+      host: process.env.KUBERNETES_SERVICE_HOST,
+      port: process.env.KUBERNETES_SERVICE_PORT,
+      folder: '/var/run/secrets/kubernetes.io/serviceaccount',
+    },
+    clock,
+  };
+}
+
+/** The process: starts everything, drains on SIGTERM and Ctrl-C, ends at once on the second one. */
+async function main(): Promise<void> {
+  // Asked for before anything starts: a Ctrl-C during the start is not lost, and ends in order what had begun.
+  const asked = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  try {
+    const config = readConfig(process.env);
+    const log = createLog({ level: config.logLevel });
+    const stop = await start(config, log, systemClock);
+    await asked;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
+    log.info('draining');
+    await stop();
+    log.info('stopped');
+  } catch (error) {
+    const why = Fault.is(error) ? error.message : ((error as Error).stack ?? String(error));
+    process.stderr.write(`Plinth cannot start. ${why}\n`);
+    process.exitCode = 1;
+  }
+}
+
+await main();

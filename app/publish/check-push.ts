@@ -1,0 +1,164 @@
+import type { Database } from '#database/pool.ts';
+import { type Finding, formatFinding, InvalidInput } from '#environments/finding.ts';
+import {
+  environmentFile,
+  installationFile,
+  keyText,
+  manifestsFile,
+  type ProjectKey,
+  placeOf,
+  root,
+  specFile,
+} from '#environments/layout.ts';
+import { loadEnvironments } from '#environments/load.ts';
+import { type Environment, environmentNameFault } from '#environments/schema.ts';
+import type { PushView } from '#git/serve.ts';
+import { isFolder } from '#git/trees.ts';
+import type { Rendered } from '#synth/render.ts';
+import { renderSpec } from './prepare.ts';
+import { readHosts } from './store.ts';
+
+/** What the pusher may do, asked for each changed path. */
+export interface PushRights {
+  /** May this caller change projects of the team? */
+  mayChange(key: ProjectKey): boolean;
+  /** May this caller change environment.yaml and the platform folder? */
+  mayAdminister: boolean;
+}
+
+const mostLines = 40;
+
+/**
+ * Judges a push before it is accepted: paths that mean something, well-formed environments and specs, manifests that
+ * synth made, hosts that are free, teams that are the pusher's. Returns what is wrong, for the pusher's terminal;
+ * nothing means that it may come in.
+ */
+export async function checkPush(database: Database, view: PushView, rights: PushRights): Promise<readonly string[]> {
+  const changed = (await view.changed()).filter(({ path }) => path.startsWith(`${root}/`));
+  const findings: Finding[] = changed.flatMap(({ path, after }) => pathFaults(path, after, rights));
+  const environments = await readEnvironments(view, findings);
+  if (environments !== undefined && findings.length === 0) {
+    const keys = new Map<string, ProjectKey>();
+    for (const { path } of changed) {
+      const place = placeOf(path);
+      if (place.kind === 'spec' || place.kind === 'manifests') keys.set(keyText(place.key), place.key);
+    }
+    findings.push(...(await projectFaults(database, view, [...keys.values()], environments)));
+  }
+  const lines = findings.slice(0, mostLines).map(formatFinding);
+  if (findings.length > mostLines) lines.push(`… and ${findings.length - mostLines} more`);
+  return lines;
+}
+
+function pathFaults(path: string, after: string | undefined, rights: PushRights): Finding[] {
+  const place = placeOf(path);
+  const fault = (message: string): Finding[] => [{ file: path, path: '', message }];
+  if (path === installationFile) return fault('belongs to Plinth and is never changed');
+  if (place.kind === 'unknown')
+    return after === undefined
+      ? []
+      : fault('has no meaning here; a project is environments/<environment>/<team>/<project>/project.yaml');
+  if (place.kind === 'environment' || place.kind === 'platform')
+    return rights.mayAdminister ? [] : fault('only an administrator may change this file');
+  return rights.mayChange(place.key) ? [] : fault(`you may not change projects of team ${place.key.team}`);
+}
+
+async function readEnvironments(
+  view: PushView,
+  findings: Finding[],
+): Promise<ReadonlyMap<string, Environment> | undefined> {
+  const folders = (await view.children(root)).filter((entry) => isFolder(entry) && entry.name !== 'platform');
+  const files: { path: string; content: Uint8Array }[] = [];
+  for (const { name } of folders) {
+    const path = environmentFile(name);
+    const fault = environmentNameFault(name);
+    const content = await view.read(path);
+    if (fault !== undefined) findings.push({ file: path, path: '', message: fault });
+    else if (content === undefined)
+      findings.push({
+        file: path,
+        path: '',
+        message: 'is missing: every folder below environments/ is an environment',
+      });
+    else files.push({ path, content });
+  }
+  try {
+    return loadEnvironments(files);
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    findings.push(...error.findings);
+    return undefined;
+  }
+}
+
+async function projectFaults(
+  database: Database,
+  view: PushView,
+  keys: readonly ProjectKey[],
+  environments: ReadonlyMap<string, Environment>,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const rendered = new Map<string, { key: ProjectKey; hosts: readonly string[] }>();
+  for (const key of keys) {
+    try {
+      const made = await renderPushed(view, key, environments);
+      if (made !== undefined) rendered.set(keyText(key), { key, hosts: made.hosts });
+      findings.push(...(await manifestsFaults(view, key, made)));
+    } catch (error) {
+      if (!(error instanceof InvalidInput)) throw error;
+      findings.push(...error.findings);
+    }
+  }
+  return [...findings, ...(await hostFaults(database, keys, rendered))];
+}
+
+async function renderPushed(
+  view: PushView,
+  key: ProjectKey,
+  environments: ReadonlyMap<string, Environment>,
+): Promise<Rendered | undefined> {
+  const spec = await view.read(specFile(key));
+  if (spec === undefined) return undefined;
+  const environment = environments.get(key.environment);
+  if (environment === undefined)
+    throw new InvalidInput([{ file: specFile(key), path: '', message: `there is no environment ${key.environment}` }]);
+  return renderSpec(key, spec, environment);
+}
+
+/** manifests.yaml is Plinth's: a push may leave it as it was, take it away with its spec, or bring what synth makes. */
+async function manifestsFaults(view: PushView, key: ProjectKey, made: Rendered | undefined): Promise<Finding[]> {
+  const path = manifestsFile(key);
+  const change = (await view.changed()).find((entry) => entry.path === path);
+  if (change === undefined) return [];
+  const content = await view.read(path);
+  if (made === undefined && content === undefined) return [];
+  if (made !== undefined && content !== undefined && Buffer.from(content).toString('utf8') === made.manifests)
+    return [];
+  return [
+    { file: path, path: '', message: 'is written by Plinth only; change project.yaml and leave this file as it is' },
+  ];
+}
+
+async function hostFaults(
+  database: Database,
+  keys: readonly ProjectKey[],
+  rendered: ReadonlyMap<string, { key: ProjectKey; hosts: readonly string[] }>,
+): Promise<Finding[]> {
+  const pushed = new Set(keys.map(keyText));
+  const owners = await readHosts(
+    database,
+    [...rendered.values()].flatMap(({ hosts }) => hosts),
+  );
+  const taken = new Map<string, string>();
+  const findings: Finding[] = [];
+  for (const { key, hosts } of rendered.values())
+    for (const host of hosts) {
+      const stored = owners.get(host);
+      const owner =
+        taken.get(host) ?? (stored === undefined || pushed.has(keyText(stored)) ? undefined : keyText(stored));
+      if (owner !== undefined && owner !== keyText(key))
+        findings.push({ file: specFile(key), path: '', message: `host ${host} belongs to ${owner}` });
+      taken.set(host, keyText(key));
+    }
+  return findings;
+}

@@ -1,0 +1,111 @@
+import { Fault } from '#base/errors.ts';
+import { newId } from '#base/ids.ts';
+import { notify } from '#database/listen.ts';
+import { InvalidInput } from '#environments/finding.ts';
+import {
+  environmentFolder,
+  keyText,
+  manifestsFile,
+  type ProjectKey,
+  placeOf,
+  root,
+  specFile,
+} from '#environments/layout.ts';
+import type { Environment } from '#environments/schema.ts';
+import { blobIdOf } from '#git/blob-id.ts';
+import { renderSpec } from './prepare.ts';
+import type { PublishDoors } from './publish.ts';
+import { acceptChange, readCursor, readHosts, recordRenders, writeCursor, writeIndex } from './store.ts';
+
+/** Up to so many projects get the very commit that touched them into the index; beyond that, the scanned one. */
+const mostNamed = 50;
+
+/**
+ * Looks at what came into Git by other hands since the last scan: a pushed spec or environment.yaml whose manifests
+ * are not what synth makes of it is answered by a change that renders it. Returns the revision that was scanned.
+ */
+export async function scan(doors: PublishDoors, scanned: string | undefined): Promise<string | undefined> {
+  const tip = await doors.repository.tip();
+  if (tip === undefined || tip === scanned) return tip;
+  const from = scanned ?? (await knownCursor(doors));
+  if (from === tip) return tip;
+  const environments = await doors.environments.at(tip);
+  const touched = await touchedProjects(doors, from, tip);
+  for (const key of touched) {
+    const environment = environments.get(key.environment);
+    if (environment !== undefined) await look(doors, key, environment, tip, touched.length <= mostNamed);
+  }
+  await writeCursor(doors.database, 'publish', tip);
+  await notify(doors.database, 'revisions', tip);
+  return tip;
+}
+
+/** The stored cursor, unless the repository was replaced by one that does not know it. */
+async function knownCursor({ repository, database, log }: PublishDoors): Promise<string | undefined> {
+  const cursor = await readCursor(database, 'publish');
+  if (cursor === undefined) return undefined;
+  const known = await repository.describe(cursor).then(
+    () => true,
+    () => false,
+  );
+  if (!known)
+    log.warn({ cursor }, 'the state repository no longer knows the last scanned revision; all of it is scanned');
+  return known ? cursor : undefined;
+}
+
+async function touchedProjects(
+  { repository }: PublishDoors,
+  from: string | undefined,
+  tip: string,
+): Promise<readonly ProjectKey[]> {
+  const touched = new Map<string, ProjectKey>();
+  const folders = new Set<string>();
+  for (const { path } of await repository.changed(from, tip, root)) {
+    const place = placeOf(path);
+    if (place.kind === 'environment') folders.add(environmentFolder(place.environment));
+    if (place.kind === 'spec' || place.kind === 'manifests') touched.set(keyText(place.key), place.key);
+  }
+  // A changed environment.yaml concerns each of its projects.
+  for (const folder of folders)
+    for (const { path } of await repository.list(tip, folder)) {
+      const place = placeOf(path);
+      if (place.kind === 'spec') touched.set(keyText(place.key), place.key);
+    }
+  return [...touched.values()];
+}
+
+async function look(
+  doors: PublishDoors,
+  key: ProjectKey,
+  environment: Environment,
+  tip: string,
+  named: boolean,
+): Promise<void> {
+  const [spec, manifests] = await doors.repository.readMany(tip, [specFile(key), manifestsFile(key)]);
+  if (spec === undefined) {
+    await writeIndex(doors.database, key, '', '', undefined);
+    if (manifests !== undefined) await askToRender(doors, key);
+    return;
+  }
+  try {
+    const rendered = renderSpec(key, spec, environment);
+    if (manifests === undefined || Buffer.from(manifests).toString('utf8') !== rendered.manifests)
+      return await askToRender(doors, key);
+    const owners = await readHosts(doors.database, rendered.hosts);
+    const taken = [...owners].find(([, owner]) => keyText(owner) !== keyText(key));
+    if (taken !== undefined) throw new Fault('HOST_TAKEN', { host: taken[0], owner: keyText(taken[1]) });
+    await recordRenders(doors.database, [{ ...key, ...rendered }]);
+    const commit = named ? (await doors.repository.history(specFile(key), { limit: 1 }))[0] : undefined;
+    const { hosts, images } = rendered;
+    const entry = { hosts, images, specBlob: blobIdOf(spec), revision: commit?.revision ?? tip };
+    await writeIndex(doors.database, key, newId('project', doors.clock.now()), commit?.author.email ?? 'plinth', entry);
+  } catch (error) {
+    if (!(error instanceof InvalidInput) && !(Fault.is(error) && !error.retry)) throw error;
+    doors.log.warn({ ...key, findings: error.message }, 'a spec in Git cannot be rendered; its project stays as it is');
+  }
+}
+
+async function askToRender({ database, clock }: PublishDoors, key: ProjectKey): Promise<void> {
+  const change = { ...key, id: newId('change', clock.now()), kind: 'render' as const, actor: 'plinth', message: '' };
+  await database.transaction((tx) => acceptChange(tx, change));
+}

@@ -1,0 +1,157 @@
+import type { Clock } from '#base/clock.ts';
+import { type Loop, startLoop } from '#base/loop.ts';
+import { environmentFolder, namespaceOf, type ProjectKey, placeOf, projectName } from '#environments/layout.ts';
+import { objectText } from '#runtime/runtime.ts';
+import { createQueue, type Lane, type Queue } from './queue.ts';
+import { type Doors, newState, type ProjectState, reconcileProject } from './reconcile.ts';
+import { readRemembered } from './store.ts';
+
+export interface ControllerOptions extends Doors {
+  readonly environment: string;
+  readonly clock: Clock;
+  /** How many projects are reconciled at once. */
+  readonly concurrency: number;
+}
+
+/** Keeps one environment's runtime equal to Git. */
+export interface Controller {
+  readonly environment: string;
+  /** Git may have moved: a hint. The poll finds it anyway. */
+  moved(): void;
+  /** A hold, a confirmation or a secret of this project changed, or a person wants a run now. */
+  wake(project: Pick<ProjectKey, 'team' | 'project'>): void;
+  /** Everything may have changed: after a lost notification channel. */
+  wakeAll(): void;
+  /** Resolves when Git's tip was read and nothing waits to be reconciled. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const pollMs = 5_000;
+/** A commit that touches more projects than this does not go before what a person just did. */
+const mostInteractive = 20;
+
+/** Starts to watch the runtime and the repository, and reconciles every project of the environment. */
+export function startController(options: ControllerOptions): Controller {
+  const { environment, runtime, log, metrics } = options;
+  const states = new Map<string, ProjectState>();
+  const byNamespace = new Map<string, string>();
+  let tip: string | undefined;
+
+  const stateOf = (team: string, project: string): ProjectState => {
+    const name = projectName({ team, project });
+    const there = states.get(name);
+    if (there !== undefined) return there;
+    const made = newState({ environment, team, project });
+    states.set(name, made);
+    byNamespace.set(namespaceOf(made.key), name);
+    return made;
+  };
+
+  const queue: Queue = createQueue({
+    clock: options.clock,
+    concurrency: options.concurrency,
+    run: async (name, signal) => {
+      const state = states.get(name);
+      if (state === undefined || tip === undefined) return { kind: 'settled' };
+      const stopTimer = metrics.reconcileSeconds.startTimer({ environment });
+      const outcome = await reconcileProject(options, state, tip, signal);
+      stopTimer({ outcome: outcome.kind });
+      if (state.blobs === undefined && state.status === undefined && state.inventory.size === 0) forget(name, state);
+      metrics.queue.set({ environment }, queue.size());
+      return outcome;
+    },
+  });
+
+  const forget = (name: string, state: ProjectState) => {
+    states.delete(name);
+    byNamespace.delete(namespaceOf(state.key));
+  };
+
+  const mark = (name: string, lane: Lane) => queue.mark(name, lane);
+
+  const remember = async () => {
+    for (const [name, { status, inventory }] of await readRemembered(options.database, environment)) {
+      const [team = '', project = ''] = name.split('/');
+      const state = stateOf(team, project);
+      state.status = status;
+      state.inventory = new Map(inventory.map((entry) => [objectText(entry.key), entry]));
+    }
+  };
+
+  /** Reads what changed between the last tip and this one; the first time, everything. */
+  const follow = async () => {
+    const now = await options.repository.tip();
+    if (now === undefined || now === tip) return;
+    const touched = new Set<string>();
+    for (const { path, after } of await options.repository.changed(tip, now, environmentFolder(environment))) {
+      const place = placeOf(path);
+      if (place.kind !== 'spec' && place.kind !== 'manifests') continue;
+      const state = stateOf(place.key.team, place.key.project);
+      const blobs = { spec: state.blobs?.spec, manifests: state.blobs?.manifests, [place.kind]: after };
+      state.blobs = blobs.spec === undefined && blobs.manifests === undefined ? undefined : blobs;
+      touched.add(projectName(place.key));
+    }
+    const first = tip === undefined;
+    tip = now;
+    for (const name of first ? states.keys() : touched) mark(name, touched.size > mostInteractive ? 'bulk' : 'heal');
+  };
+
+  let remembered = false;
+  const loop: Loop = startLoop({
+    name: `reconcile ${environment}`,
+    log,
+    clock: options.clock,
+    everyMs: pollMs,
+    run: async () => {
+      if (!remembered) {
+        await remember();
+        remembered = true;
+        runtime.start({ changed, state: reconnected });
+      }
+      await follow();
+      return 'idle';
+    },
+  });
+
+  const changed = (namespace: string) => {
+    const name = byNamespace.get(namespace);
+    if (name !== undefined) mark(name, 'heal');
+  };
+
+  const markAll = () => {
+    for (const name of states.keys()) mark(name, 'bulk');
+  };
+
+  let wasReady = false;
+  const reconnected = () => {
+    const state = runtime.state();
+    const ready = state.connected && state.complete;
+    if (ready !== wasReady)
+      log.info({ environment, ...state }, ready ? 'cluster is watched' : 'cluster is not watched');
+    wasReady = ready;
+    markAll();
+  };
+
+  return {
+    environment,
+    moved: () => loop.wake(),
+    wake: ({ team, project }) => {
+      const state = states.get(projectName({ team, project }));
+      if (state === undefined) return loop.wake();
+      state.stale = true;
+      mark(projectName({ team, project }), 'heal');
+    },
+    wakeAll: () => {
+      for (const state of states.values()) state.stale = true;
+      loop.wake();
+      markAll();
+    },
+    idle: () => queue.idle(),
+    stop: async () => {
+      await loop.stop();
+      await queue.stop();
+      await runtime.stop();
+    },
+  };
+}

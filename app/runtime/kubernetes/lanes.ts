@@ -1,0 +1,112 @@
+import type { Clock } from '#base/clock.ts';
+
+/** `urgent`: heals and people who wait; `bulk`: everything else. Urgent requests never queue behind bulk ones. */
+export type Lane = 'urgent' | 'bulk';
+
+export interface Lanes {
+  /** Waits for a place; resolves at once (undefined) when one is free. */
+  enter(lane: Lane, signal?: AbortSignal): Promise<void> | undefined;
+  /** Gives the place back. `kind` joins requests that should take about the same time, such as `PATCH configmaps`. */
+  leave(kind: string, tookMs: number, outcome: 'answered' | 'throttled' | 'failed'): void;
+  /** Requests that may be under way at once now. */
+  limit(): number;
+}
+
+const first = 16;
+const least = 2;
+/** Places beyond the limit that only urgent requests take, so that they start even when bulk ones hang. */
+const reserve = 4;
+/** Below this a request is not slow, whatever it took before. */
+const patientMs = 100;
+/** How much longer than usual a request may take before the server counts as crowded. */
+const crowded = 8;
+
+interface Waiter {
+  start(): void;
+}
+
+/**
+ * Adaptive concurrency, additive increase and multiplicative decrease: as many requests at once as the server takes
+ * without slowing down. No fixed rate, no sleep: a request waits only for a place.
+ */
+export function createLanes({ clock, most }: { clock: Clock; most: number }): Lanes {
+  let limit = Math.min(first, most - reserve);
+  let active = 0;
+  let answers = 0;
+  let slow = 0;
+  let saturated = false;
+  let restUntilMs = 0;
+  const usualMs = new Map<string, number>();
+  const waiting: Record<Lane, Waiter[]> = { urgent: [], bulk: [] };
+
+  const free = (lane: Lane) => active < (lane === 'urgent' ? limit + reserve : limit);
+
+  const shrink = (factor: number) => {
+    // One decrease per congestion: what was sent before it says nothing new.
+    const nowMs = clock.monotonicMs();
+    if (nowMs < restUntilMs) return;
+    limit = Math.max(least, Math.floor(limit * factor));
+    restUntilMs = nowMs + patientMs;
+  };
+
+  const isSlow = (kind: string, tookMs: number): boolean => {
+    const usual = usualMs.get(kind) ?? tookMs;
+    // Falls at once and rises slowly, so that a change of the server is learned but congestion is not.
+    usualMs.set(kind, tookMs < usual ? tookMs : usual + (tookMs - usual) * 0.005);
+    return tookMs > patientMs && tookMs > usual * crowded;
+  };
+
+  const judge = () => {
+    if (answers < limit) return;
+    if (slow * 2 > answers) shrink(0.8);
+    else if (saturated) limit = Math.min(most - reserve, limit + 2);
+    answers = 0;
+    slow = 0;
+    saturated = false;
+  };
+
+  return {
+    enter: (lane, signal) => {
+      if (free(lane) && waiting[lane].length === 0) {
+        active += 1;
+        return undefined;
+      }
+      saturated = true;
+      return wait(waiting[lane], signal);
+    },
+    leave: (kind, tookMs, outcome) => {
+      active -= 1;
+      answers += 1;
+      if (outcome === 'throttled') shrink(0.5);
+      if (outcome === 'answered' && isSlow(kind, tookMs)) slow += 1;
+      judge();
+      for (const lane of ['urgent', 'bulk'] as const)
+        while (waiting[lane].length > 0 && free(lane)) {
+          active += 1;
+          waiting[lane].shift()?.start();
+        }
+    },
+    limit: () => limit,
+  };
+}
+
+function wait(queue: Waiter[], signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      queue.splice(queue.indexOf(waiter), 1);
+      reject(signal?.reason);
+    };
+    const waiter: Waiter = {
+      start: () => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      },
+    };
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    signal?.addEventListener('abort', leave, { once: true });
+    queue.push(waiter);
+  });
+}

@@ -1,0 +1,45 @@
+import { Fault } from '#base/errors.ts';
+import { type ObjectKey, objectText } from '../runtime.ts';
+import type { Answer } from './client.ts';
+import { at, listOf, textOf } from './fields.ts';
+
+/** One entry of `status.details.causes`. */
+export interface Cause {
+  readonly reason: string;
+  readonly field: string;
+  readonly message: string;
+}
+
+export function causesOf(body: unknown): readonly Cause[] {
+  return listOf(at(body, 'details', 'causes')).map((cause) => ({
+    reason: textOf(at(cause, 'reason')),
+    field: textOf(at(cause, 'field')),
+    message: textOf(at(cause, 'message')),
+  }));
+}
+
+/** What the API server says is wrong with an object, as a fault. */
+export function refusal(key: ObjectKey, { status, body }: Answer): Fault {
+  const object = objectText(key);
+  const causes = causesOf(body);
+  const message = textOf(at(body, 'message')) || String(body).trim();
+  if (causes.some(({ reason }) => reason === 'NamespaceTerminating') || namespaceMissing(key, status, body))
+    return new Fault('NAMESPACE_TERMINATING', { namespace: key.namespace });
+  if (status === 404 && textOf(at(body, 'kind')) !== 'Status')
+    return new Fault('OBJECT_REFUSED', { object, why: `the cluster has no ${key.apiVersion} ${key.kind}` });
+  const fields = [...new Set(causes.map(({ field }) => field).filter((field) => field !== ''))];
+  const immutable = status === 422 && message.includes('field is immutable');
+  return new Fault('OBJECT_REFUSED', { object, why: withoutStop(message), status, fields, immutable });
+}
+
+/** A namespace that another actor removed between two of our requests is made anew by the next run. */
+function namespaceMissing(key: ObjectKey, status: number, body: unknown): boolean {
+  return (
+    status === 404 &&
+    key.namespace !== '' &&
+    at(body, 'details', 'kind') === 'namespaces' &&
+    at(body, 'details', 'name') === key.namespace
+  );
+}
+
+const withoutStop = (text: string) => text.replace(/\.$/, '');

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/** The control plane as a person starts it: a process of its own, on free ports. */
+export interface ControlPlane {
+  /** Base URL of the API. */
+  readonly url: string;
+  readonly consoleUrl: string;
+  readonly metricsUrl: string;
+  /** All that it printed to standard output so far. */
+  output(): string;
+  /** The JSON lines of its log so far. */
+  log(): string;
+  readonly process: ChildProcess;
+  /** A request as the administrator. The body is YAML when it is text, else JSON. */
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** Asks with GET until `test` says yes. */
+  until(path: string, test: (body: Answer['body']) => boolean, limitMs?: number): Promise<Answer['body']>;
+  /** SIGTERM, and waits for its end. Returns the exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: replies are looked at field by field in assertions
+  readonly body: any;
+  readonly text: string;
+}
+
+export interface ControlPlaneOptions {
+  readonly dataDirectory: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export const admin = { email: 'admin@localhost.ai', password: 'correct horse battery' };
+const main = fileURLToPath(new URL('../../app/main.ts', import.meta.url));
+
+/** Starts it and waits until it says that it is ready. */
+export async function startControlPlane({ dataDirectory, environment }: ControlPlaneOptions): Promise<ControlPlane> {
+  const child = spawn(process.execPath, [main], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      HOME: dataDirectory,
+      DATA_DIR: dataDirectory,
+      API_PORT: '0',
+      CONSOLE_PORT: '0',
+      METRICS_PORT: '0',
+      AUTH_ADMIN_PASSWORD: admin.password,
+      ...environment,
+    },
+  });
+  let output = '';
+  let log = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+  });
+  for (const end = Date.now() + 60_000; !output.includes('Ctrl-C stops it'); await sleep(10)) {
+    if (child.exitCode !== null || Date.now() > end) {
+      child.kill('SIGKILL');
+      throw new Error(`the control plane did not start (exit ${child.exitCode})\n${output}\n${log.slice(-4000)}`);
+    }
+  }
+  const urlOf = (label: string) => new RegExp(`${label}\\s+(http://\\S+?)(/metrics)?\\s`).exec(output)?.[1] ?? '';
+  const url = urlOf('API and Git');
+  const request = requester(url);
+  return {
+    url,
+    consoleUrl: urlOf('Console'),
+    metricsUrl: urlOf('Metrics'),
+    output: () => output,
+    log: () => log,
+    process: child,
+    request,
+    until: async (path, test, limitMs = 30_000) => {
+      let last: Answer | undefined;
+      for (const end = Date.now() + limitMs; Date.now() < end; await sleep(15)) {
+        last = await request('GET', path);
+        if (last.status < 300 && test(last.body)) return last.body;
+      }
+      throw new Error(`not reached: GET ${path} is ${last?.status} ${JSON.stringify(last?.body)?.slice(0, 2000)}`);
+    },
+    stop: async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
+      return child.exitCode;
+    },
+    kill: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+function requester(url: string): ControlPlane['request'] {
+  const authorization = `Basic ${Buffer.from(`${admin.email}:${admin.password}`).toString('base64')}`;
+  return async (method, path, body, headers) => {
+    const yaml = typeof body === 'string';
+    const answer = await fetch(url + path, {
+      method,
+      headers: {
+        authorization,
+        ...(body === undefined ? {} : { 'content-type': yaml ? 'application/yaml' : 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined ? undefined : yaml ? (body as string) : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    const json = answer.headers.get('content-type')?.includes('json') === true;
+    return { status: answer.status, headers: answer.headers, text, body: json ? JSON.parse(text) : text };
+  };
+}
