@@ -10,8 +10,6 @@ import { type Config, readConfig } from '#base/config.ts';
 import { Fault } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { createMetrics } from '#base/metrics.ts';
-import { createListener } from '#database/listen.ts';
-import { channels, createNotices } from '#database/notices.ts';
 import type { Database } from '#database/pool.ts';
 import type { Repository } from '#git/repository.ts';
 import { createGitServer } from '#git/serve.ts';
@@ -20,19 +18,15 @@ import { createHealthHandlers } from '#http/health.ts';
 import { createSignInLimits } from '#http/limits.ts';
 import { createProjectHandlers } from '#projects/routes.ts';
 import { checkPush } from '#publish/check-push.ts';
-import { createEnvironments } from '#publish/environments.ts';
-import { startPublisher } from '#publish/loop.ts';
-import { type Controllers, startControllers } from '#reconcile/controllers.ts';
+import type { Controllers } from '#reconcile/controllers.ts';
 import { type FindOptions, findCluster } from '#runtime/kubernetes/connect.ts';
-import { openKeys } from '#secrets/keys.ts';
-import { createSecrets } from '#secrets/secrets.ts';
 import { jsonSchemas } from '#synth/json-schema.ts';
+import manifest from '../package.json' with { type: 'json' };
 import { banner } from './banner.ts';
-import { makeRuntime } from './runtimes.ts';
+import { startLoops } from './loops.ts';
 import { startServers } from './server.ts';
 import { type Ending, openStores, type Stores } from './stores.ts';
 
-const version = '0.1.0';
 const graceMs = 10_000;
 
 /** The whole control plane: settings → stores → loops → servers. Returns how to stop it. */
@@ -64,60 +58,18 @@ async function startParts(
 ): Promise<void> {
   const metrics = createMetrics();
   const stores = await openStores(config, log, clock, endings);
-  const { database, repository, installation, connection } = stores;
-  const secrets = createSecrets({ database, keys: await openKeys(config.dataDirectory) });
-  const notices = createNotices();
-  const environments = createEnvironments(repository);
-
   const access = await openAccess(config, stores, log, clock);
-
-  const runtimeOptions = {
-    installation,
-    clock,
-    log,
-    metrics,
-    findCluster: () => findCluster(clusterOptions(config, clock)),
-  };
-  const controllers = startControllers({
-    repository,
-    database,
-    secrets,
-    clock,
-    log,
-    metrics,
-    concurrency: 16,
-    environmentAt: environments.one,
-    environmentsAt: environments.at,
-    makeRuntime: (environment) => makeRuntime(runtimeOptions, environment),
-  });
-  endings.push({ what: 'controllers', end: () => controllers.stop() });
-  const publisher = startPublisher({ repository, database, secrets, environments, clock, log, metrics });
-  endings.push({ what: 'publisher', end: () => publisher.stop() });
-
-  notices.on('changes', () => publisher.wake());
-  notices.on('revisions', () => controllers.moved());
-  notices.on('project_wake', (payload) => {
-    const [environment = '', team = '', project = ''] = payload.split('/');
-    controllers.wake(environment, team, project);
-  });
-  notices.onGap(() => {
-    publisher.wake();
-    controllers.wakeAll();
-  });
-  const listener = createListener({
-    connection,
-    channels,
-    log,
-    clock,
-    onNotice: notices.deliver,
-    onGap: notices.missed,
-  });
-  endings.push({ what: 'notices', end: () => listener.stop() });
+  const loops = startLoops(
+    { ...stores, clock, log, metrics, findCluster: () => findCluster(clusterOptions(config, clock)) },
+    endings,
+  );
+  const { database, repository } = stores;
+  const { controllers, publisher } = loops;
 
   const gitServer = await createGitServer({
     repository,
     log,
-    checkPush: (push) => checkPush(database, push.view, { mayAdminister: true, mayChange: () => true }),
+    checkPush: ({ view }) => checkPush(database, view),
     pushed: () => {
       publisher.wake();
       controllers.moved();
@@ -126,36 +78,20 @@ async function startParts(
   endings.push({ what: 'git', end: () => gitServer.close() });
 
   const schemas = Object.fromEntries(
-    Object.entries(jsonSchemas()).map(([name, schema]) => [`${name}.schema.json`, schema]),
+    Object.entries(jsonSchemas()).map(([name, schema]) => [`${name}.schema.json`, { ...schema }]),
   );
-  const servers = await startServers({
-    config,
-    clock,
-    log,
-    metrics,
-    stopping,
-    callerOf: access.callerOf,
-    gitServer,
-    handlers: {
-      ...createProjectHandlers({
-        database,
-        repository,
-        environments,
-        secrets,
-        notices,
-        runtimeOf: controllers.runtimeOf,
-        clock,
-        log,
-      }),
-      ...access.handlers,
-      ...createDocumentHandlers({ version, schemas }),
-      ...createHealthHandlers({ clock, log, ...checks(database, repository, controllers) }),
-    },
-  });
+  const handlers = {
+    ...createProjectHandlers({ ...stores, ...loops, runtimeOf: controllers.runtimeOf, clock, log }),
+    ...access.handlers,
+    ...createDocumentHandlers({ version: manifest.version, schemas }),
+    ...createHealthHandlers({ clock, log, ...checks(database, repository, controllers) }),
+  };
+  const { callerOf, administrator } = access;
+  const servers = await startServers({ config, clock, log, metrics, stopping, callerOf, gitServer, handlers });
   endings.push({ what: 'servers', end: () => servers.close(graceMs) });
   await controllers.started;
-  process.stdout.write(banner({ config, servers, controllers, administrator: access.administrator }));
-  await access.administrator.handedOver();
+  process.stdout.write(banner({ config, servers, controllers, administrator }));
+  await administrator.handedOver();
 }
 
 /** Who may come in: the administrator, passwords and tokens. */

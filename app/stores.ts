@@ -18,6 +18,8 @@ import { environmentFile, installationFile } from '#environments/layout.ts';
 import { repack } from '#git/housekeeping.ts';
 import { openRepository, type Repository } from '#git/repository.ts';
 import { seedRepository } from '#publish/seed.ts';
+import { openKeys } from '#secrets/keys.ts';
+import { createSecrets, type Secrets } from '#secrets/secrets.ts';
 
 /** What holds the state: PostgreSQL and Git, opened and ready. */
 export interface Stores {
@@ -26,6 +28,7 @@ export interface Stores {
   readonly repository: Repository;
   /** The id of this installation, the same in Git, PostgreSQL and on every object in a cluster. */
   readonly installation: string;
+  readonly secrets: Secrets;
   /** Signs sessions; made once. */
   readonly authSecret: Secret;
 }
@@ -72,7 +75,8 @@ export async function openStores(config: Config, log: Log, clock: Clock, endings
   const key = await readOrMake(join(config.dataDirectory, 'auth-secret'), () =>
     Buffer.from(randomBytes(32).toString('hex')),
   );
-  return { database, connection, repository, installation, authSecret: new Secret(key.toString('utf8')) };
+  const secrets = createSecrets({ database, keys: await openKeys(config.dataDirectory) });
+  return { database, connection, repository, installation, secrets, authSecret: new Secret(key.toString('utf8')) };
 }
 
 /**

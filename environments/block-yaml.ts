@@ -77,8 +77,8 @@ function scalarText(value: unknown): string {
 }
 
 /** Words that are truth values or nothing in YAML 1.1, and `e1`, which some of its readers take for a number. */
-const words = /^(y|n|yes|no|on|off|true|false|null|e[-+]?\d+)$/i;
-const plain = /^[A-Za-z/_$][A-Za-z0-9 _./@:=+,$()&;|?*%^!<>~-]*$/;
+const words = /^(y|n|yes|no|on|off|true|false|null|[-+]?e[-+]?\d+)$/i;
+const plain = /^(--?(?=[A-Za-z])|[A-Za-z/_$])[A-Za-z0-9 _./@:=+,$()&;|?*%^!<>~-]*$/;
 /** Amounts and ranges: no reader takes them for a number. */
 const amount = /^(\d+(m|[KMGT]i)|\d+(\.\d+){3}\/\d+|\d+(\.\d+){3})$/;
 

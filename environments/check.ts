@@ -103,27 +103,44 @@ function faults(issue: Issue, schema: z.core.$ZodType): Fault[] {
   }
 }
 
-/** The branch that the writer meant is the one that takes this kind of value at all; where none does, all are named. */
+/**
+ * The branch that the writer meant is the one that found fault further in, or that takes the value but for its size;
+ * where there is none, all that would have been taken are named.
+ */
 function unionFaults(issue: z.core.$ZodIssueInvalidUnion, schema: z.core.$ZodType, path: Path): Fault[] {
   const under = (inner: Issue): Issue => ({ ...inner, path: [...path, ...inner.path] });
   const options = issue.errors.map((errors) => errors.map(under));
   const kept = options.filter((errors) => !errors.some((error) => misses(error, path)));
   const branch = kept.toSorted((a, b) => depth(b, path) - depth(a, path) || a.length - b.length)[0];
   if (branch !== undefined) return branch.flatMap((error) => faults(error, schema));
-  const wanted = new Set(
-    options.flat().map((error) => {
-      if (error.code === 'invalid_type') return typeText(error.expected);
-      return error.code === 'invalid_value' ? oneOf(error.values.map(String)) : error.message;
-    }),
-  );
-  const words = options.flat().flatMap((error) => (error.code === 'invalid_value' ? error.values.map(String) : []));
+  const all = options.flat().filter((error) => error.path.length === path.length);
+  const wanted = [...new Set(all.flatMap(wantedBy))].join(', or ');
+  const words = all.flatMap((error) => (error.code === 'invalid_value' ? error.values.map(String) : []));
   const near = typeof issue.input === 'string' ? didYouMean(issue.input, words) : '';
-  return [{ path, message: `it is ${quote(issue.input)}; wanted is ${[...wanted].join(', or ')}${near}` }];
+  return [{ path, message: `it is ${quote(issue.input)}; wanted is ${wanted}${near}` }];
+}
+
+function wantedBy(error: Issue): string[] {
+  switch (error.code) {
+    case 'invalid_type':
+      return [typeText(error.expected)];
+    case 'invalid_value':
+      return [oneOf(error.values.map(String))];
+    case 'invalid_format':
+      return [formatText(error)];
+    case 'invalid_union':
+      return error.errors
+        .flat()
+        .filter((inner) => inner.path.length === 0)
+        .flatMap(wantedBy);
+    default:
+      return [error.message];
+  }
 }
 
 const misses = (error: Issue, path: Path) =>
   error.path.length === path.length &&
-  (error.code === 'invalid_type' || error.code === 'invalid_value' || error.code === 'invalid_union');
+  ['invalid_type', 'invalid_value', 'invalid_union', 'invalid_format'].includes(error.code);
 
 const depth = (errors: readonly Issue[], path: Path) =>
   Math.max(...errors.map((error) => error.path.length)) - path.length;

@@ -34,10 +34,10 @@ export const quantity = z
 export const domain = z
   .string()
   .max(190)
-  .regex(
-    /^(?=.*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
-    'a domain such as apps.example.com',
-  );
+  .regex(/^(?=.*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, {
+    message: 'a domain such as apps.example.com',
+    abort: true,
+  });
 /** Written as the network's own address: 10.1.2.3/8 is taken for a slip. */
 export const cidr = z
   .string()

@@ -115,8 +115,7 @@ function readTokens(
       tokens.push(token);
       if (token.type === 'error') faults += 1;
     }
-    // Besides the collections the stack holds the document and the scalar at hand.
-    if (parser.stack.length > limits.depth + 2)
+    if (parser.stack.length > limits.depth && depthOf(parser.stack) > limits.depth)
       throw refuse(`collections nest deeper than ${limits.depth} levels`, parser.offset);
     if (count > limits.tokens) throw refuse(`the file has more than ${limits.tokens} tokens`, parser.offset);
     if (faults > mostFaults) throw refuse('this is not YAML', parser.offset);
@@ -124,6 +123,10 @@ function readTokens(
   for (const token of parser.end()) tokens.push(token);
   return tokens;
 }
+
+/** Collections among what the parser has open; the document and the scalar at hand are none. */
+const depthOf = (stack: readonly CST.Token[]) =>
+  stack.filter(({ type }) => type === 'block-map' || type === 'block-seq' || type === 'flow-collection').length;
 
 function describe(code: string, message: string): string {
   if (code === 'TAG_RESOLVE_FAILED') return `${message}; custom tags are not taken`;

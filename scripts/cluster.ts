@@ -15,7 +15,10 @@ import { startCluster } from './cluster/start.ts';
 const usage = 'usage: node scripts/cluster.ts up | build';
 
 async function up(): Promise<void> {
-  const directory = join(settings.dataDirectory.parse(process.env.DATA_DIR), 'cluster');
+  const dataDirectory = settings.dataDirectory.parse(process.env.DATA_DIR || undefined);
+  const directory = join(dataDirectory, 'cluster');
+  // Root's PostgreSQL runs as another user, which must be able to pass through.
+  mkdirSync(dataDirectory, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   await holdAlone(directory);
   const binaries = await buildCluster({ say: console.error });

@@ -121,6 +121,7 @@ function tasksBelow(folder: string): Task[] {
 
 /** The folder that holds `environments/`: the one given, or the nearest above it that one can be part of. */
 function baseOf(folder: string): string {
+  if (existsSync(join(folder, root))) return folder;
   const parts = folder.split('/');
   const at = parts.lastIndexOf(root);
   return at === -1 ? folder : parts.slice(0, at).join('/') || '/';

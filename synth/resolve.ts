@@ -130,7 +130,7 @@ function groupNodes({ containers, jobs, volumes }: Project): Map<string, string>
 function resolveContainer(name: string, container: Container, scene: Scene): WorkloadPlan {
   const { claims, complain, routes } = scene;
   const { autoscale, route } = container;
-  const pod = resolvePod(name, container, scene, ['containers', name], portsOf(container), routes.get(name));
+  const pod = resolvePod(name, container, scene, ['containers', name], portsOf(container));
   const single = pod.mounts.find(({ claim }) => claims.get(claim)?.accessMode === 'ReadWriteOnce');
   const copies = autoscale?.max ?? container.replicas ?? 1;
   if (single !== undefined && copies > 1)
@@ -164,7 +164,6 @@ function resolvePod(
   scene: Scene,
   path: SpecPath,
   ports: readonly Port[],
-  route?: RoutePlan,
 ): PodPlan {
   const { environment, project, nodeGroups } = scene;
   const readOnlyRoot = each.readOnlyRoot ?? false;
@@ -177,7 +176,7 @@ function resolvePod(
     command: typeof each.command === 'string' ? ['sh', '-c', each.command] : each.command,
     args: each.args,
     variables: joinVariables({
-      about: aboutItself(name, ports, scene, route),
+      about: aboutItself(name, ports, scene, addressFor(name, each, scene)),
       offers: each.dependsOn.flatMap((to) => offerOf(to, scene)),
       own: ownVariables(each),
       path,
@@ -215,6 +214,12 @@ function filesOf({ files }: Container | Job): FilePlan[] {
   return Object.entries(files)
     .map(([path, value]) => (typeof value === 'string' ? { path, text: value } : { path, secret: value.secret }))
     .toSorted((a, b) => compare(a.path, b.path));
+}
+
+/** Where people find it: its own route, else that of the container it is like, else the project's front door. */
+function addressFor(name: string, { like }: Container | Job, { routes }: Scene): RoutePlan | undefined {
+  const doors = [...routes].toSorted(([a], [b]) => compare(a, b)).map(([, route]) => route);
+  return routes.get(name) ?? routes.get(like ?? '') ?? doors.find(({ path }) => path === '/') ?? doors[0];
 }
 
 /** PLINTH_* and PORT: what a program may want to know about where it runs. */

@@ -161,7 +161,10 @@ const route = z
         .default('/')
         .describe('Prefix of the paths that come here.'),
       host: z
-        .union([z.enum(['project', 'container']), domain.regex(/\./, 'a host such as shop.example.com')])
+        .union([
+          z.enum(['project', 'container']),
+          domain.regex(/\./, { message: 'a host such as shop.example.com', abort: true }),
+        ])
         .default('project')
         .describe(
           'project: <project>--<team>.<domain>. container: <project>--<team>--<container>.<domain>. Or a host that the environment lists for the team.',

@@ -126,6 +126,6 @@ function inOrderOfUse(variables: readonly Variable[], path: SpecPath, complain: 
 }
 
 /** Names in `$(NAME)`; `$$(NAME)` is the text itself. */
-function referencesOf(value: string): string[] {
+export function referencesOf(value: string): string[] {
   return [...value.matchAll(/\$\$|\$\(([^)]+)\)/g)].flatMap(([, name]) => (name === undefined ? [] : [name]));
 }

@@ -1,10 +1,18 @@
+import { didYouMean } from '#environments/check.ts';
 import { parseImage } from './image.ts';
 import type { Plan, SpecPath } from './plan.ts';
 import type { Project } from './schema.ts';
+import { referencesOf } from './variables.ts';
+
+interface Warning {
+  readonly path: SpecPath;
+  readonly message: string;
+}
 
 /** What is allowed and probably not meant. */
-export function findWarnings(project: Project, { environment }: Plan): { path: SpecPath; message: string }[] {
-  const warnings: { path: SpecPath; message: string }[] = [];
+export function findWarnings(project: Project, plan: Plan): Warning[] {
+  const { environment } = plan;
+  const warnings: Warning[] = [];
   const containers = Object.entries(project.containers);
   if (containers.some(([, { port }]) => port !== undefined) && containers.every(([, { route }]) => route === undefined))
     warnings.push({
@@ -20,6 +28,7 @@ export function findWarnings(project: Project, { environment }: Plan): { path: S
           message: `${image} names no version, so that each start may run another one`,
         });
     }
+  warnings.push(...unknownVariables(project, plan));
   for (const [name, { route }] of containers)
     if (environment.edge === 'gateway' && typeof route === 'object' && route.bodySize !== undefined)
       warnings.push({
@@ -27,4 +36,22 @@ export function findWarnings(project: Project, { environment }: Plan): { path: S
         message: `environment ${environment.name} has edge: gateway, which knows no limit for bodies`,
       });
   return warnings;
+}
+
+/** Kubernetes leaves `$(NAME)` as it is where there is no such variable: mostly a slip of the pen. */
+function unknownVariables(project: Project, { workloads, jobs }: Plan): Warning[] {
+  const pods = new Map([...workloads, ...jobs].map((pod) => [pod.name, pod.variables]));
+  return Object.entries({ containers: project.containers, jobs: project.jobs }).flatMap(([section, entries]) =>
+    Object.entries(entries).flatMap(([name, { env }]) => {
+      const known = pods.get(name)?.map((variable) => variable.name) ?? [];
+      return Object.entries(env).flatMap(([variable, value]) =>
+        referencesOf(String(value))
+          .filter((other) => !known.includes(other))
+          .map((other) => ({
+            path: [section, name, 'env', variable],
+            message: `$(${other}) names no variable of ${name}, so that it stays as it is${didYouMean(other, known)}`,
+          })),
+      );
+    }),
+  );
 }

@@ -57,7 +57,11 @@ export function createPasswords({ auth, database, limits, clock }: PasswordsDepe
 
   const check = async (account: string, password: Secret, address: string, hash: string | undefined) => {
     const attempt = await limits.attempt(address, account);
-    const right = (await auth.verify(password, hash ?? unknownHash)) && hash !== undefined;
+    const matches = await auth.verify(password, hash ?? unknownHash).catch(async (error: unknown) => {
+      await attempt.withdrawn();
+      throw error;
+    });
+    const right = matches && hash !== undefined;
     if (right) await attempt.succeeded();
     return right;
   };

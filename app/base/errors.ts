@@ -13,8 +13,6 @@ export const errorKinds = {
   BODY_INVALID: { status: 400, retry: false, text: 'The request body cannot be read: {why}.' },
   REQUEST_INVALID: { status: 400, retry: false, text: 'The request is not valid; see findings.' },
   SPEC_INVALID: { status: 422, retry: false, text: 'The spec is not valid; see findings.' },
-  ENVIRONMENT_INVALID: { status: 422, retry: false, text: 'environment.yaml is not valid; see findings.' },
-  NAME_RESERVED: { status: 422, retry: false, text: '{what} {name} is reserved: {why}.' },
   CREDENTIALS_MISSING: {
     status: 401,
     retry: false,
@@ -78,7 +76,6 @@ export const errorKinds = {
     retry: false,
     text: 'Team {team} has {count} projects in {environment}; the most is {most}.',
   },
-  HELD: { status: 409, retry: false, text: '{team}/{project} is held: {reason}.' },
   BODY_TOO_LARGE: { status: 413, retry: false, text: 'The body is larger than {limitBytes} bytes.' },
   REQUEST_TOO_SLOW: { status: 408, retry: true, text: 'The request did not come completely in time.' },
   REQUEST_UNREADABLE: { status: 400, retry: false, text: 'This is not HTTP/1.1 as RFC 9112 has it.' },
@@ -96,7 +93,7 @@ export const errorKinds = {
     retry: false,
     text: 'Secret {secret} does not exist for this project. Set it with PUT …/secrets/{secret} first, or remove it.',
   },
-  SECRET_NOT_FOUND: { status: 404, retry: false, text: '{team}/{project} in {environment} has no secret {secret}.' },
+  SECRET_NOT_FOUND: { status: 404, retry: false, text: 'There is no secret {secret} here.' },
   SECRET_UNREADABLE: {
     status: 500,
     retry: false,
@@ -107,7 +104,6 @@ export const errorKinds = {
     retry: false,
     text: 'Only the smart HTTP protocol of git is served here; use a git client.',
   },
-  PUSH_REFUSED: { status: 422, retry: false, text: 'The push is refused; see findings.' },
   REVISION_MOVED: { status: 409, retry: true, text: 'Branch {branch} moved from {expected} while it was written.' },
   PATH_INVALID: { status: 422, retry: false, text: 'Path {path} cannot be in the state repository: {why}.' },
   REPOSITORY_UNAVAILABLE: { status: 503, retry: true, text: 'The state repository cannot be used: {why}.' },
@@ -131,7 +127,6 @@ export const errorKinds = {
     text: 'Environment {environment} has runtime none: Plinth writes Git only and sees no objects there. {fix}',
   },
   OBJECT_REFUSED: { status: 422, retry: false, text: 'The API server refuses {object}: {why}.' },
-  OBJECT_CONFLICT: { status: 409, retry: true, text: 'Fields of {object} are owned by {manager}: {fields}.' },
   OBJECT_FOREIGN: {
     status: 409,
     retry: false,

@@ -20,7 +20,7 @@ export interface Loop {
 }
 
 const firstBackoffMs = 100;
-const mostBackoffMs = 30_000;
+const mostBackoffMs = 5_000;
 
 /** The only way to do something over and over: runs never overlap, errors back off with full jitter and are logged. */
 export function startLoop(options: LoopOptions): Loop {
@@ -30,10 +30,8 @@ export function startLoop(options: LoopOptions): Loop {
   let interrupt = new AbortController();
   let failures = 0;
 
-  const pause = async (ms: number) => {
-    interrupt = new AbortController();
-    const signal = AbortSignal.any([stopping.signal, interrupt.signal]);
-    await clock.sleep(ms, signal).catch(() => {});
+  const pause = async (ms: number, signals: readonly AbortSignal[]) => {
+    await clock.sleep(ms, AbortSignal.any([stopping.signal, ...signals])).catch(() => {});
   };
 
   const cycle = async () => {
@@ -47,10 +45,13 @@ export function startLoop(options: LoopOptions): Loop {
         if (stopping.signal.aborted) return;
         failures += 1;
         report(log, name, error, failures);
-        await pause(Math.random() * Math.min(mostBackoffMs, firstBackoffMs * 2 ** failures));
+        // Only a stop ends this pause: whoever wakes a failing loop again and again must not make it spin.
+        await pause(Math.random() * Math.min(mostBackoffMs, firstBackoffMs * 2 ** failures), []);
         continue;
       }
-      if (!wanted && !stopping.signal.aborted) await pause(everyMs * (0.8 + Math.random() * 0.2));
+      if (wanted || stopping.signal.aborted) continue;
+      interrupt = new AbortController();
+      await pause(everyMs * (0.8 + Math.random() * 0.2), [interrupt.signal]);
     }
   };
 

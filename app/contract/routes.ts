@@ -4,6 +4,7 @@ import { changeParams, changeQuery, changesQuery, changeView } from './changes.t
 import { environmentDetail, environmentView } from './environments.ts';
 import { projectRoutes } from './project-routes.ts';
 import { defineRoute, type HandlersOf } from './route.ts';
+import { organizationSecretBody, organizationSecretParams, organizationSecretView } from './secrets.ts';
 import { document, healthView, readyView, schemaParams } from './system.ts';
 import { environmentParams, listOf } from './values.ts';
 
@@ -49,6 +50,36 @@ export const routes = [
     params: changeParams,
     query: changeQuery,
     reply: { json: changeView },
+  }),
+  defineRoute({
+    name: 'listOrganizationSecrets',
+    tag: 'Secrets',
+    method: 'GET',
+    path: '/api/v1/secrets',
+    summary: 'The secrets of the organization, without their values',
+    permission: 'secret:read',
+    reply: { json: listOf(organizationSecretView) },
+  }),
+  defineRoute({
+    name: 'putOrganizationSecret',
+    tag: 'Secrets',
+    method: 'PUT',
+    path: '/api/v1/secrets/{name}',
+    summary: 'Set a secret of the organization, such as the pull secret, and which projects may use it',
+    permission: 'secret:write',
+    params: organizationSecretParams,
+    body: organizationSecretBody,
+    reply: { json: organizationSecretView },
+  }),
+  defineRoute({
+    name: 'deleteOrganizationSecret',
+    tag: 'Secrets',
+    method: 'DELETE',
+    path: '/api/v1/secrets/{name}',
+    summary: 'Delete a secret of the organization',
+    permission: 'secret:write',
+    params: organizationSecretParams,
+    reply: {},
   }),
   defineRoute({
     name: 'createToken',

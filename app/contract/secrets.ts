@@ -22,3 +22,26 @@ export const secretView = z
     updatedAt: time,
   })
   .meta({ id: 'Secret' });
+
+export const organizationSecretParams = z.strictObject({ name: secretName });
+
+/** A secret of the organization serves only the projects that it lists. */
+export const organizationSecretBody = z.strictObject({
+  ...secretBody.shape,
+  grants: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(\*|[a-z0-9-]+)(\/(\*|[a-z0-9-]+)){2}$/,
+          '<environment>/<team>/<project>, each a name or *, such as local/shop/*',
+        ),
+    )
+    .max(100)
+    .optional()
+    .describe('Which projects may use it; unset: as before, at first nobody.'),
+});
+
+export const organizationSecretView = z
+  .object({ ...secretView.shape, grants: z.array(z.string()).describe('Which projects may use it.') })
+  .meta({ id: 'OrganizationSecret' });

@@ -1,15 +1,12 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '#base/errors.ts';
+import { addObject, type Draft, type Edit, editTree } from './edit.ts';
 import { clearStaleLock, syncFolder } from './locks.ts';
+import { writePack } from './pack.ts';
+import { gitFault } from './process.ts';
 import type { Repository } from './repository.ts';
 import { pathFault } from './tree-rules.ts';
-
-export interface Edit {
-  readonly path: string;
-  /** The whole new content; null removes the file, or the folder with all that is in it. */
-  readonly content: string | Uint8Array | null;
-}
+import { parseTree, readTree } from './trees.ts';
 
 export interface NewCommit {
   readonly edits: readonly Edit[];
@@ -20,73 +17,76 @@ export interface NewCommit {
   readonly at: Date;
 }
 
-export interface CommitBatch {
-  /** The revision that the edits were made on; undefined: the branch must not exist yet. */
-  readonly expected: string | undefined;
-  /** At least one; each is the child of the one before. */
-  readonly commits: readonly NewCommit[];
-}
-
 const committer = 'Plinth <plinth@localhost>';
 
 /**
- * Writes a batch of commits on top of `expected` and moves the branch to the last one: all of them or none, durable
- * when it returns. Gives the revisions in order.
+ * Writes a batch of commits on top of `expected` (undefined: the branch must not exist yet), each the child of the one
+ * before, and moves the branch to the last one: all of them or none, durable when it returns. Gives the revisions in
+ * order. Objects are written here, as one pack; the branch is moved by git, under git's lock.
  * @throws Fault REVISION_MOVED when the branch is not at `expected` (any more), PATH_INVALID, DISK_FULL,
  * REPOSITORY_UNAVAILABLE. After each of these the branch is where it was.
  */
-export async function commit(repository: Repository, batch: CommitBatch): Promise<string[]> {
-  const { branch, git } = repository;
+export async function commit(
+  repository: Repository,
+  batch: { expected: string | undefined; commits: readonly NewCommit[] },
+): Promise<string[]> {
+  const { branch, directory } = repository;
   const { expected, commits } = batch;
-  if (commits.length === 0) return [];
   for (const { edits } of commits) for (const { path } of edits) mustBeLegal(path);
   const moved = () => new Fault('REVISION_MOVED', { branch, expected: expected ?? 'nothing' });
   if ((await repository.tip()) !== expected) throw moved();
-  const input = writeStream(branch, expected, commits);
+  const draft = createDraft(repository);
+  const revisions = await writeCommits(draft, repository, expected, commits);
+  const last = revisions.at(-1);
+  if (last === undefined) return [];
   try {
-    const { stdout } = await git.run(['fast-import', '--quiet', '--done'], { input });
-    await syncFolder(join(git.directory, 'refs/heads'));
-    return stdout.toString('latin1').trimEnd().split('\n');
+    await writePack(directory, [...draft.objects.values()]);
+    await repository.head.move(expected, last);
   } catch (error) {
-    const said = error instanceof Error ? String(error.cause) : '';
-    await clearAfter(said, git.directory, branch);
-    if ((await repository.tip()) !== expected) throw moved();
-    throw error;
+    const fault = Fault.is(error) ? error : gitFault(directory, String(error), error);
+    const tip = await repository.tip();
+    // git may have been killed after the move and before it said so.
+    if (tip !== last && tip !== expected) throw moved();
+    if (/\.lock': File exists/.test(String(fault.cause))) await clearStaleLock(directory, branch);
+    if (tip !== last) throw fault;
   }
+  await syncFolder(join(directory, 'refs/heads'));
+  return revisions;
 }
 
-/** Removes what a failed fast-import left and named, so that it does not keep a full disk full. */
-async function clearAfter(said: string, directory: string, branch: string): Promise<void> {
-  for (const [file] of said.matchAll(/\bobjects\/pack\/tmp_(pack|idx)_\w+|\bfast_import_crash_\d+/g))
-    await rm(join(directory, file), { force: true });
-  if (/\.lock': File exists/.test(said)) await clearStaleLock(directory, branch);
-}
-
-/** The batch in the language of fast-import; each commit's mark is asked back. */
-function writeStream(branch: string, expected: string | undefined, commits: readonly NewCommit[]): Buffer {
-  const parts: (string | Uint8Array)[] = [];
-  const data = (content: string | Uint8Array) => {
-    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    parts.push(`data ${bytes.length}\n`, bytes, '\n');
+function createDraft({ objects }: Repository): Draft {
+  const made: Draft['objects'] = new Map();
+  return {
+    objects: made,
+    tree: async (id) => {
+      const content = made.get(id)?.content;
+      return content === undefined ? await readTree(objects, id) : parseTree(Buffer.from(content));
+    },
   };
-  for (const [index, { edits, author, at, ...text }] of commits.entries()) {
-    const when = `${Math.floor(at.getTime() / 1000)} +0000`;
-    parts.push(`commit refs/heads/${branch}\nmark :${index + 1}\n`);
-    parts.push(`author ${plain(author.name)} <${plain(author.email)}> ${when}\ncommitter ${committer} ${when}\n`);
-    data(message(text));
-    if (index === 0 && expected !== undefined) parts.push(`from ${expected}\n`);
-    for (const { path, content } of edits) {
-      const quoted = `"${path.replaceAll('"', '\\"')}"`;
-      if (content === null) parts.push(`D ${quoted}\n`);
-      else {
-        parts.push(`M 100644 inline ${quoted}\n`);
-        data(content);
-      }
-    }
-    parts.push(`get-mark :${index + 1}\n`);
+}
+
+async function writeCommits(
+  draft: Draft,
+  repository: Repository,
+  expected: string | undefined,
+  commits: readonly NewCommit[],
+): Promise<string[]> {
+  const revisions: string[] = [];
+  let parent = expected;
+  let tree = expected === undefined ? undefined : (await repository.describe(expected)).tree;
+  for (const { edits, author, at, ...text } of commits) {
+    tree = (await editTree(draft, tree, edits)) ?? addObject(draft, 'tree', Buffer.alloc(0));
+    const when = `${Math.max(0, Math.floor(at.getTime() / 1000))} +0000`;
+    const lines = [
+      `tree ${tree}`,
+      ...(parent === undefined ? [] : [`parent ${parent}`]),
+      `author ${plain(author.name) || 'unknown'} <${plain(author.email).replaceAll(' ', '')}> ${when}`,
+      `committer ${committer} ${when}`,
+    ];
+    parent = addObject(draft, 'commit', Buffer.from(`${lines.join('\n')}\n\n${message(text)}`));
+    revisions.push(parent);
   }
-  parts.push('done\n');
-  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  return revisions;
 }
 
 function message({ subject, body, trailers }: Pick<NewCommit, 'subject' | 'body' | 'trailers'>): string {

@@ -30,20 +30,27 @@ export async function converse(child: GitChild, conversation: Conversation): Pro
     void endChild(child);
   };
   child.on('error', end);
-  child.stdin.on('error', () => {});
   child.stderr.on('data', (chunk: Buffer) => {
     said = `${said}${chunk.toString('utf8')}`.slice(-2048);
   });
   const closed = once(child, 'close').catch(() => []);
+  let gone = false;
   response.once('close', () => {
+    gone = true;
     if (body !== request) body.destroy();
     end();
   });
   if (Number(request.headers['content-length'] ?? 0) > mostBodyBytes)
     end(new Fault('BODY_TOO_LARGE', { limitBytes: mostBodyBytes }));
-  else void feed(body, child.stdin, mostBodyBytes).catch(end);
+  else
+    void feed(body, child.stdin, mostBodyBytes).catch((error: unknown) => {
+      end(error);
+      // Nobody reads the rest, and the answer is already given.
+      if (response.writableEnded) request.destroy();
+    });
   await pipeline(child.stdout, response, { end: false }).catch(end);
   await closed;
+  if (gone) return;
   if (failure !== undefined) throw failure;
   if (!response.headersSent && child.exitCode !== 0) throw gitFault(directory, said);
 }
@@ -64,12 +71,23 @@ async function feed(body: Readable, stdin: Writable, mostBytes: number): Promise
     for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > mostBytes) throw new Fault('BODY_TOO_LARGE', { limitBytes: mostBytes });
-      if (stdin.writable && !stdin.write(chunk))
-        await Promise.race([once(stdin, 'drain'), once(stdin, 'close')]).catch(() => {});
+      if (stdin.writable && !stdin.write(chunk)) await roomIn(stdin);
     }
   } catch (error) {
     if (Fault.is(error)) throw error;
     throw new Fault('BODY_INVALID', { why: error instanceof Error ? error.message : String(error) }, { cause: error });
   }
   stdin.end();
+}
+
+/** Resolves when a stream takes more, or never will again. */
+function roomIn(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done);
+      resolve();
+    };
+    stream.on('drain', done).on('close', done);
+    if (stream.destroyed) done();
+  });
 }

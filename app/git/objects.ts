@@ -107,7 +107,6 @@ function startReader(git: Git, options: ReaderOptions, events: ReaderEvents): Gi
   const { environment, mostBytes = standardMostBytes } = options;
   const child = git.start(['cat-file', '--batch-command', '--buffer'], { environment });
   let said = '';
-  child.stdin.on('error', () => {});
   child.stderr.on('data', (chunk: Buffer) => {
     said = `${said}${chunk.toString('utf8')}`.slice(-2048);
   });

@@ -22,8 +22,6 @@ const settings = `# Written by Plinth at every start.
 	fsckObjects = true
 	# Packs, not loose objects: few files to sync, and housekeeping knows packs.
 	unpackLimit = 1
-[fastimport]
-	unpackLimit = 0
 [uploadpack]
 	allowFilter = true
 	# A partial clone asks for single blobs; who may read may read all of this repository.
@@ -82,7 +80,6 @@ async function clearLeftovers(directory: string, log: Log): Promise<void> {
   const dead = entries.filter(
     ({ name, parentPath }) =>
       name.endsWith('.lock') ||
-      name.startsWith('fast_import_crash_') ||
       (parentPath.startsWith(join(directory, 'objects')) && /^(tmp_|\.tmp-|incoming-)/.test(name)),
   );
   for (const { name, parentPath } of dead) await rm(join(parentPath, name), { recursive: true, force: true });

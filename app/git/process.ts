@@ -63,19 +63,24 @@ export function createGit(options: { directory: string; searchPath?: string }): 
     GIT_CONFIG_KEY_0: 'safe.directory',
     GIT_CONFIG_VALUE_0: '*',
   };
-  const start: Git['start'] = (args, { environment: more, channel = false } = {}) =>
+  const start: Git['start'] = (args, { environment: more, channel = false } = {}) => {
     // With pipes for the three standard streams, none of them is null.
-    spawn('git', args, {
+    const child = spawn('git', args, {
       env: { ...environment, ...more },
       stdio: ['pipe', 'pipe', 'pipe', ...(channel ? (['pipe'] as const) : [])],
       detached: true,
     }) as GitChild;
+    // A process that ended early breaks its input; what its end says is what counts.
+    child.stdin.on('error', () => {});
+    child.on('error', () => {});
+    return child;
+  };
   return { directory, start, run: (args, run = {}) => toTheEnd(start(args, run), directory, args, run) };
 }
 
 /** Ends a process and everything it started, and waits for it. SIGTERM lets git remove its locks first. */
 export async function endChild(child: GitChild): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || hasEnded(child)) return;
   const closed = once(child, 'close');
   try {
     process.kill(-child.pid, 'SIGTERM');
@@ -84,6 +89,8 @@ export async function endChild(child: GitChild): Promise<void> {
   }
   await closed;
 }
+
+export const hasEnded = (child: GitChild) => child.exitCode !== null || child.signalCode !== null;
 
 /** What went wrong, from git's own words; all of them are the fault's cause. */
 export function gitFault(directory: string, message: string, cause: unknown = message): Fault {
@@ -122,8 +129,6 @@ function toTheEnd(
     child.stderr.on('data', (chunk: Buffer) => {
       stderr = `${stderr}${chunk.toString('utf8')}`.slice(-8192);
     });
-    // A process that ended early closes its input; its exit code says why.
-    child.stdin.on('error', () => {});
     const settle = (code: number | null, killed: string | null, error?: Error) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);

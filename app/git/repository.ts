@@ -1,6 +1,7 @@
 import type { Log } from '#base/log.ts';
+import { type Branch, createBranch } from './branch.ts';
 import type { CommitInfo } from './commit-info.ts';
-import { createObjectReader } from './objects.ts';
+import { createObjectReader, type ObjectReader } from './objects.ts';
 import { prepare } from './prepare.ts';
 import { createGit, type Git } from './process.ts';
 import { createReads } from './reads.ts';
@@ -23,8 +24,10 @@ export interface TreeFile {
 export interface Repository {
   readonly directory: string;
   readonly branch: string;
-  /** For the rooms of git itself: commit, serve, housekeeping. */
+  /** What commit, serve and housekeeping work with; nothing for other rooms. */
   readonly git: Git;
+  readonly objects: ObjectReader;
+  readonly head: Branch;
   /** The revision of the branch; undefined while there is no commit. */
   tip(): Promise<string | undefined>;
   /** Every file below a folder ('' for all), in path order. */
@@ -58,12 +61,15 @@ export async function openRepository(options: {
   const git = createGit({ directory, searchPath });
   await prepare(git, branch, log);
   const objects = createObjectReader(git);
+  const head = createBranch(git, branch);
   const reads = createReads(objects);
   const tip = async () => (await objects.info(`refs/heads/${branch}`))?.id;
   return {
     directory,
     branch,
     git,
+    objects,
+    head,
     tip,
     describe: reads.commit,
     children: reads.children,
@@ -95,6 +101,8 @@ export async function openRepository(options: {
       if (older === newer) return true;
       return (await git.run(['merge-base', '--is-ancestor', older, newer], { accept: [0, 1] })).code === 0;
     },
-    close: () => objects.close(),
+    close: async () => {
+      await Promise.all([objects.close(), head.close()]);
+    },
   };
 }

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { constants, readdirSync } from 'node:fs';
+import { access, rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -51,6 +51,8 @@ type Service = 'upload-pack' | 'receive-pack';
 interface Wish {
   readonly service: Service;
   readonly advertise: boolean;
+  /** The versions of the protocol that the client speaks, as it says them. */
+  readonly protocol: string | undefined;
 }
 
 /**
@@ -58,86 +60,89 @@ interface Wish {
  * @throws Fault REPOSITORY_UNAVAILABLE when the hook that guards pushes cannot run.
  */
 export async function createGitServer(options: GitServerOptions): Promise<GitServer> {
-  const { repository, log, hooksDirectory = join(import.meta.dirname, 'hook') } = options;
+  const { repository, log, hooksDirectory = join(import.meta.dirname, 'hook'), mostBodyBytes = 64 * 2 ** 20 } = options;
+  const { directory, git } = repository;
+  const settings = ['-c', `core.hooksPath=${hooksDirectory}`, '-c', `receive.maxInputSize=${mostBodyBytes}`];
   const children = new Set<GitChild>();
-  const serve = createService({ ...options, hooksDirectory });
+  const pushes = new Set<GitChild>();
   await hookMustRun(hooksDirectory);
+
+  const start = ({ service, advertise, protocol }: Wish): GitChild => {
+    const mode = advertise ? ['--stateless-rpc', '--advertise-refs'] : ['--stateless-rpc'];
+    const environment: Record<string, string> = protocol === undefined ? {} : { GIT_PROTOCOL: protocol };
+    const child = git.start([...settings, service, ...mode, directory], { environment, channel: true });
+    const group = service === 'receive-pack' ? pushes : children;
+    group.add(child);
+    child.once('close', () => {
+      group.delete(child);
+      if (pushes.size === 0) clearQuarantines(directory);
+    });
+    return child;
+  };
+
+  const serve = async (request: IncomingMessage, response: ServerResponse, wish: Wish, actor: string) => {
+    const { service, advertise, protocol } = wish;
+    const body = inflate(request);
+    const child = start(wish);
+    const push = hearPush(child, { ...options, actor });
+    response.setHeader('content-type', `application/x-git-${service}-${advertise ? 'advertisement' : 'result'}`);
+    response.setHeader('cache-control', 'no-cache, max-age=0, must-revalidate');
+    if (advertise && !(service === 'upload-pack' && protocol?.includes('version=2')))
+      response.write(announce(`# service=git-${service}\n`));
+    try {
+      await converse(child, { request, body, response, mostBodyBytes, directory });
+    } finally {
+      await settlePush(push.move, options, actor);
+    }
+    response.end();
+  };
+
   return {
     handle: async (request, response, path, caller) => {
       try {
         const wish = readWish(request, path);
         mayCall(wish, caller);
         if (wish.service === 'receive-pack') await hookMustRun(hooksDirectory);
-        await serve(request, response, wish, caller, children);
+        await serve(request, response, wish, caller.actor);
       } catch (error) {
         if (!Fault.is(error)) log.error({ err: error, path }, 'git request failed');
         refuse(response, error);
       }
     },
     close: async () => {
-      await Promise.all([...children].map(endChild));
-      log.debug({ directory: repository.directory }, 'git server closed');
+      await Promise.all([...children, ...pushes].map(endChild));
     },
   };
 }
 
-function createService(options: GitServerOptions & { readonly hooksDirectory: string }) {
-  const { repository, hooksDirectory, mostBodyBytes = 64 * 2 ** 20 } = options;
-  const settings = ['-c', `core.hooksPath=${hooksDirectory}`, '-c', `receive.maxInputSize=${mostBodyBytes}`];
-
-  return async (
-    request: IncomingMessage,
-    response: ServerResponse,
-    { service, advertise }: Wish,
-    caller: GitCaller,
-    children: Set<GitChild>,
-  ) => {
-    const protocol = readProtocol(request);
-    const push = service === 'receive-pack' && !advertise;
-    const args = [
-      ...settings,
-      service,
-      '--stateless-rpc',
-      ...(advertise ? ['--advertise-refs'] : []),
-      repository.directory,
-    ];
-    const environment: Record<string, string> = protocol === undefined ? {} : { GIT_PROTOCOL: protocol };
-    const body = inflate(request);
-    const child = repository.git.start(args, { environment, channel: push });
-    children.add(child);
-    child.once('close', () => children.delete(child));
-    const judgement = push ? listen(child, options, caller.actor) : undefined;
-    response.setHeader('content-type', `application/x-git-${service}-${advertise ? 'advertisement' : 'result'}`);
-    response.setHeader('cache-control', 'no-cache, max-age=0, must-revalidate');
-    if (advertise && !(service === 'upload-pack' && protocol?.includes('version=2')))
-      response.write(announce(`# service=git-${service}\n`));
-    await converse(child, { request, body, response, mostBodyBytes, directory: repository.directory });
-    if (judgement !== undefined) await settlePush(await judgement, options, caller.actor);
-    response.end();
-  };
-}
-
-/** Answers the hook; gives what was decided last, once git has ended. */
-async function listen(child: GitChild, options: GitServerOptions, actor: string): Promise<Judgement | undefined> {
-  let judgement: Judgement | undefined;
+/** Answers the hook. `move` is set before git hears a yes, so that it says, once git has ended, what may have come in. */
+function hearPush(child: GitChild, options: Parameters<typeof judgePush>[0]): { move?: Judgement['move'] } {
+  const heard: { move?: Judgement['move'] } = {};
   const channel = child.stdio[3] as Duplex; // a pipe, as it was started with a channel
-  await answerHook(channel, async (request) => {
-    judgement = await judgePush({ ...options, actor }, request);
+  void answerHook(channel, async (request) => {
+    const judgement = await judgePush(options, request);
+    heard.move = judgement.move;
     return judgement;
   });
-  return judgement;
+  return heard;
 }
 
 /** git may still fail after a yes, so the branch is asked whether the push came in. */
-async function settlePush(judgement: Judgement | undefined, options: GitServerOptions, actor: string): Promise<void> {
+async function settlePush(move: Judgement['move'], options: GitServerOptions, actor: string): Promise<void> {
   const { repository, log, pushed } = options;
-  const move = judgement?.move;
   if (move === undefined) return;
   const tip = await repository.tip();
   if (tip === undefined || !(await repository.isAncestor(move.after, tip).catch(() => false))) return;
   await syncFolder(join(repository.directory, 'refs/heads'));
   log.info({ ...move, actor }, 'push accepted');
   pushed({ ...move, actor });
+}
+
+/** A git that was ended leaves its quarantine; called when no push is under way, and before another can begin. */
+function clearQuarantines(directory: string): void {
+  const objects = join(directory, 'objects');
+  for (const name of readdirSync(objects))
+    if (name.startsWith('tmp_objdir-')) void rm(join(objects, name), { recursive: true, force: true }).catch(() => {});
 }
 
 function readWish(request: IncomingMessage, path: string): Wish {
@@ -151,7 +156,11 @@ function readWish(request: IncomingMessage, path: string): Wish {
   const came = request.headers['content-type'];
   if (file !== 'info/refs' && came !== `application/x-${name}-request`)
     throw new Fault('MEDIA_TYPE_UNKNOWN', { came: came ?? 'nothing', wanted: `application/x-${name}-request` });
-  return { service: name === 'git-upload-pack' ? 'upload-pack' : 'receive-pack', advertise: file === 'info/refs' };
+  return {
+    service: name === 'git-upload-pack' ? 'upload-pack' : 'receive-pack',
+    advertise: file === 'info/refs',
+    protocol: readProtocol(request),
+  };
 }
 
 function mayCall({ service }: Wish, { name, mayRead, mayPush }: GitCaller): void {

@@ -21,7 +21,7 @@ export interface TreeChange {
   readonly mode?: string;
 }
 
-const folderMode = '40000';
+export const folderMode = '40000';
 export const isFolder = (entry: TreeEntry): boolean => entry.mode === folderMode;
 
 /** The entries of a tree object's content, in git's order. */

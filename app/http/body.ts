@@ -23,12 +23,14 @@ const mediaTypes: Readonly<Record<string, BodyKind>> = {
 };
 
 const wantedTypes: Readonly<Record<BodyKind, string>> = { json: 'application/json', yaml: 'application/yaml' };
+/** What `curl --data-binary` sends when no type was given. */
+const curlStandard = 'application/x-www-form-urlencoded';
 const mostDepth = 64;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const unzip = promisify(gunzip);
 
 /**
- * Reads a whole body. Without a Content-Type it is YAML where the route takes YAML (of which JSON is a part).
+ * Reads a whole body. Without a Content-Type (or with the one that curl makes up) it is YAML where the route takes YAML (of which JSON is a part).
  * @throws Fault BODY_TOO_LARGE | REQUEST_TOO_SLOW | BODY_INVALID | MEDIA_TYPE_UNKNOWN | ENCODING_UNKNOWN
  */
 export async function readBody(
@@ -47,7 +49,8 @@ export async function readBody(
 
 function kindOf(request: IncomingMessage, kinds: readonly BodyKind[]): BodyKind | undefined {
   const came = request.headers['content-type'];
-  if (came === undefined && kinds.includes('yaml')) return undefined;
+  // curl says "form" where its user said nothing. A form cannot send PUT, and Basic from a page is refused anyway.
+  if ((came === undefined || came === curlStandard) && kinds.includes('yaml')) return undefined;
   const [type = '', ...parameters] = (came ?? '').toLowerCase().split(';');
   const kind = mediaTypes[type.trim()];
   const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='));

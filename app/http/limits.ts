@@ -12,8 +12,10 @@ export interface SignInLimitsOptions {
 
 /** One attempt, counted before the password is looked at, so that many at once cannot slip through. */
 export interface Attempt {
-  /** The password was right: the attempt is taken back. */
+  /** The password was right: the attempt is taken back, and the address is known as good for the account. */
   succeeded(): Promise<void>;
+  /** Nobody looked at the password: the attempt is taken back. */
+  withdrawn(): Promise<void>;
 }
 
 export interface SignInLimits {
@@ -43,12 +45,14 @@ export function createSignInLimits(options: SignInLimitsOptions = {}): SignInLim
         await addresses.reward(place);
         throw fault;
       });
-      return {
-        succeeded: async () => {
-          remember(known, pair);
-          await Promise.all([addresses.reward(place), accounts.reward(accountKey)]);
-        },
+      const withdrawn = async () => {
+        await Promise.all([addresses.reward(place), accounts.reward(accountKey)]);
       };
+      const succeeded = () => {
+        remember(known, pair);
+        return withdrawn();
+      };
+      return { succeeded, withdrawn };
     },
   };
 }

@@ -7,7 +7,6 @@ import type { Handlers } from '#contract/routes.ts';
 import { keyText, manifestsFile, type ProjectKey, specFile } from '#environments/layout.ts';
 import { renderSpec } from '#publish/prepare.ts';
 import { acceptChange, type Change, readHosts } from '#publish/store.ts';
-import type { ObjectKey } from '#runtime/runtime.ts';
 import type { Rendered } from '#synth/render.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
 import { countOthers, expectProject } from './store.ts';
@@ -100,7 +99,11 @@ async function preview(doors: ProjectDoors, key: ProjectKey, tip: string, render
 }
 
 /** What happens to one object. */
-interface Effect extends ObjectKey {
+interface Effect {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
   readonly action: 'create' | 'change' | 'delete';
 }
 

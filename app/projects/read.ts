@@ -5,15 +5,15 @@ import type { Handlers } from '#contract/routes.ts';
 import { manifestsFile, namespaceOf, type ProjectKey, projectName, specFile } from '#environments/layout.ts';
 import { blobIdOf } from '#git/blob-id.ts';
 import { readChanges } from '#publish/store.ts';
-import { readManifests } from '#reconcile/desired.ts';
+import type { EnvironmentRuntime } from '#reconcile/controllers.ts';
 import { diffProject } from '#reconcile/diff.ts';
-import { keyOf, type LiveObject, objectText, type Runtime } from '#runtime/runtime.ts';
+import { projectObjects } from '#reconcile/objects.ts';
 import { environmentNow, type ProjectDoors, tipOf } from './doors.ts';
 import { listHistory, listProjects, type ProjectRow, readProject, readWaiting } from './store.ts';
 import { toChangeView, toHistoryView, toSummary, toWaitingView } from './views.ts';
 
 /** Why a project of this environment has no status of its own: nothing is applied where there is no runtime. */
-export function noRuntimeProblem(doors: ProjectDoors, environment: string) {
+function noRuntimeProblem(doors: ProjectDoors, environment: string) {
   const found = doors.runtimeOf(environment);
   if (found?.runtime.kind !== 'none') return null;
   return { code: 'RUNTIME_NONE', detail: new Fault('RUNTIME_NONE', { environment, fix: found.because }).message };
@@ -115,7 +115,7 @@ export const getDiff =
   };
 
 /** The runtime of an environment that has one. @throws Fault RUNTIME_NONE with what to do */
-export function clusterOf(doors: ProjectDoors, environment: string): Runtime {
+function clusterOf(doors: ProjectDoors, environment: string): EnvironmentRuntime['runtime'] {
   const found = doors.runtimeOf(environment);
   if (found === undefined || found.runtime.kind === 'none')
     throw new Fault('RUNTIME_NONE', { environment, fix: found?.because ?? '' });
@@ -126,41 +126,26 @@ export const getHistory =
   (doors: ProjectDoors): Handlers['getHistory'] =>
   async ({ params: key, query }) => {
     await projectRow(doors, key);
-    const before = query.after === undefined ? undefined : Number(query.after);
-    const rows = await listHistory(doors.database, key, { before, limit: query.limit + 1 });
+    const rows = await listHistory(doors.database, key, { before: historyId(query.after), limit: query.limit + 1 });
     return { json: page(rows.map(toHistoryView), query.limit, ({ id }) => id) };
   };
+
+/** The cursor of a page of history. @throws Fault REQUEST_INVALID for what is no id of an entry */
+function historyId(after: string | undefined): number | undefined {
+  if (after === undefined) return undefined;
+  if (/^\d{1,15}$/.test(after)) return Number(after);
+  const message = `it is ${JSON.stringify(after)}; wanted is \`next\` of the page before`;
+  throw new Fault('REQUEST_INVALID', { findings: [{ file: 'query', path: 'after', message }] });
+}
 
 export const listObjects =
   (doors: ProjectDoors): Handlers['listObjects'] =>
   async ({ params: key }) => {
     await projectRow(doors, key);
-    const tip = await tipOf(doors);
-    const content = await doors.repository.read(tip, manifestsFile(key));
-    const wanted = content === undefined ? [] : readManifests(Buffer.from(content).toString('utf8')).map(keyOf);
-    const live = new Map(liveObjects(doors, key).map((object) => [objectText(object.key), object]));
-    const inGit = new Set(wanted.map(objectText));
-    const keys = [
-      ...wanted,
-      ...[...live.values()].map((object) => object.key).filter((object) => !inGit.has(objectText(object))),
-    ];
-    const items = keys.map((object) => objectView(object, live.get(objectText(object)), inGit.has(objectText(object))));
-    return { json: { items, next: null } };
+    const content = await doors.repository.read(await tipOf(doors), manifestsFile(key));
+    const manifests = content === undefined ? undefined : Buffer.from(content).toString('utf8');
+    return { json: { items: projectObjects(doors.runtimeOf(key.environment)?.runtime, key, manifests), next: null } };
   };
-
-const liveObjects = (doors: ProjectDoors, key: ProjectKey): readonly LiveObject[] =>
-  doors.runtimeOf(key.environment)?.runtime.observed(namespaceOf(key)) ?? [];
-
-function objectView(key: LiveObject['key'], live: LiveObject | undefined, inGit: boolean) {
-  return {
-    ...key,
-    uid: live?.uid ?? null,
-    health: live?.health.state ?? ('missing' as const),
-    reason: live === undefined ? 'is not in the cluster' : live.health.reason,
-    inGit,
-    deleting: live?.deleting ?? false,
-  };
-}
 
 export const getLogs =
   (doors: ProjectDoors): Handlers['getLogs'] =>

@@ -1,8 +1,8 @@
 import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
 import type { Handlers } from '#contract/routes.ts';
-import type { ProjectKey } from '#environments/layout.ts';
-import { projectScope } from '#secrets/scope.ts';
+import { notify } from '#database/listen.ts';
+import { organization, projectScope, type Scope } from '#secrets/scope.ts';
 import type { SecretView } from '#secrets/store.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
 import { wakeProject } from './store.ts';
@@ -18,7 +18,7 @@ export const listSecrets =
 
 export const getSecret =
   (doors: ProjectDoors): Handlers['getSecret'] =>
-  async ({ params }) => ({ json: toView(await entryOf(doors, params, params.name)) });
+  async ({ params }) => ({ json: toView(await entryOf(doors, projectScope(params), params.name)) });
 
 export const putSecret =
   (doors: ProjectDoors): Handlers['putSecret'] =>
@@ -26,21 +26,46 @@ export const putSecret =
     await environmentNow(doors, params.environment);
     await doors.secrets.set(projectScope(params), params.name, new Secret(body.value), caller.name);
     await wakeProject(doors.database, params);
-    return { json: toView(await entryOf(doors, params, params.name)) };
+    return { json: toView(await entryOf(doors, projectScope(params), params.name)) };
   };
 
 export const deleteSecret =
   (doors: ProjectDoors): Handlers['deleteSecret'] =>
   async ({ params }) => {
-    await entryOf(doors, params, params.name);
+    await entryOf(doors, projectScope(params), params.name);
     await doors.secrets.remove(projectScope(params), params.name);
     await wakeProject(doors.database, params);
     return {};
   };
 
-async function entryOf(doors: ProjectDoors, key: ProjectKey, name: string): Promise<SecretView> {
-  const entry = (await doors.secrets.list(projectScope(key))).find((secret) => secret.name === name);
-  if (entry === undefined) throw new Fault('SECRET_NOT_FOUND', { ...key, secret: name });
+export const listOrganizationSecrets =
+  (doors: ProjectDoors): Handlers['listOrganizationSecrets'] =>
+  async () => {
+    const entries = await doors.secrets.list(organization);
+    return { json: { items: entries.map(toOrganizationView), next: null } };
+  };
+
+export const putOrganizationSecret =
+  (doors: ProjectDoors): Handlers['putOrganizationSecret'] =>
+  async ({ caller, params: { name }, body }) => {
+    await doors.secrets.set(organization, name, new Secret(body.value), caller.name);
+    if (body.grants !== undefined) await doors.secrets.grant(organization, name, body.grants, caller.name);
+    await notify(doors.database, 'secrets', name);
+    return { json: toOrganizationView(await entryOf(doors, organization, name)) };
+  };
+
+export const deleteOrganizationSecret =
+  (doors: ProjectDoors): Handlers['deleteOrganizationSecret'] =>
+  async ({ params: { name } }) => {
+    await entryOf(doors, organization, name);
+    await doors.secrets.remove(organization, name);
+    await notify(doors.database, 'secrets', name);
+    return {};
+  };
+
+async function entryOf(doors: ProjectDoors, scope: Scope, name: string): Promise<SecretView> {
+  const entry = (await doors.secrets.list(scope)).find((secret) => secret.name === name);
+  if (entry === undefined) throw new Fault('SECRET_NOT_FOUND', { secret: name });
   return entry;
 }
 
@@ -51,3 +76,5 @@ const toView = ({ name, version, generated, updatedBy, updatedAt }: SecretView) 
   updatedBy,
   updatedAt: updatedAt.toISOString(),
 });
+
+const toOrganizationView = (entry: SecretView) => ({ ...toView(entry), grants: entry.grants });

@@ -30,7 +30,8 @@ const projectRows = `
     coalesce(p.project, s.project) as project, p.revision, p.spec_blob, coalesce(p.images, '[]') as images,
     coalesce(p.created_at, s.updated_at) as created_at,
     array(select host from hosts h where h.environment = p.environment and h.team = p.team and h.project = p.project order by host) as hosts,
-    s.phase, s.health, s.reasons, s.problem, s.revision as applied_revision, s.applied_at,
+    s.phase, s.health, s.reasons, s.problem, s.applied_at,
+    case when s.manifests_digest = p.manifests_digest then p.revision else s.revision end as applied_revision,
     coalesce(s.updated_at, p.created_at) as updated_at,
     o.hold, o.reason as hold_reason, o.actor as hold_actor, o.until as hold_until
   from (select * from projects where environment = $1) p

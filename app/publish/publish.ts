@@ -107,7 +107,10 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
         throw new Fault('ENVIRONMENT_NOT_FOUND', { environment: change.environment, known: [...environments.keys()] });
       const prepared = prepare(change, await readBefore(doors.repository, change, tip, overlay), environment);
       if (prepared.edits.length === 0) {
-        if (prepared.rendered !== undefined) await recordRenders(doors.database, [renderOf(change, prepared.rendered)]);
+        if (prepared.rendered !== undefined) {
+          await makeSecrets(doors.secrets, change, prepared.rendered.secrets, change.actor);
+          await recordRenders(doors.database, [renderOf(change, prepared.rendered)]);
+        }
         endings.push({ change, state: 'unchanged', revision: tip, problem: undefined });
         continue;
       }
@@ -140,9 +143,7 @@ async function indexReady(doors: PublishDoors, { change, prepared }: Ready, revi
   if (change.kind === 'settings') return;
   const { rendered, spec } = prepared;
   const entry =
-    rendered === undefined || spec === undefined
-      ? undefined
-      : { hosts: rendered.hosts, images: rendered.images, specBlob: blobIdOf(spec), revision };
+    rendered === undefined || spec === undefined ? undefined : { ...rendered, specBlob: blobIdOf(spec), revision };
   await writeIndex(doors.database, change, newId('project', doors.clock.now()), change.actor, entry);
 }
 
@@ -153,15 +154,8 @@ async function writeCommits(
   ready: readonly Ready[],
 ): Promise<readonly string[]> {
   if (ready.length === 0) return [];
-  for (const { change, prepared } of ready) {
-    const generated = (prepared.rendered?.secrets ?? []).filter((secret) => secret.generated);
-    if (generated.length > 0)
-      await doors.secrets.ensureGenerated(
-        change,
-        generated.map(({ name, length = standardLength }) => ({ name, length })),
-        change.actor,
-      );
-  }
+  for (const { change, prepared } of ready)
+    await makeSecrets(doors.secrets, change, prepared.rendered?.secrets ?? [], change.actor);
   await recordRenders(
     doors.database,
     ready.flatMap(({ change, prepared }) =>
@@ -176,6 +170,17 @@ async function writeCommits(
   });
   stopTimer();
   return revisions;
+}
+
+/** Makes the secrets of a project that are generated and do not exist yet. */
+export async function makeSecrets(
+  secrets: Secrets,
+  project: ProjectKey,
+  used: Rendered['secrets'],
+  actor: string,
+): Promise<void> {
+  const wanted = used.flatMap(({ name, generated, length = standardLength }) => (generated ? [{ name, length }] : []));
+  if (wanted.length > 0) await secrets.ensureGenerated(project, wanted, actor);
 }
 
 const renderOf = ({ environment, team, project }: ProjectKey, rendered: Rendered) => ({

@@ -14,7 +14,7 @@ import {
 import type { Environment } from '#environments/schema.ts';
 import { blobIdOf } from '#git/blob-id.ts';
 import { renderSpec } from './prepare.ts';
-import type { PublishDoors } from './publish.ts';
+import { makeSecrets, type PublishDoors } from './publish.ts';
 import { acceptChange, readCursor, readHosts, recordRenders, writeCursor, writeIndex } from './store.ts';
 
 /** Up to so many projects get the very commit that touched them into the index; beyond that, the scanned one. */
@@ -94,10 +94,10 @@ async function look(
     const owners = await readHosts(doors.database, rendered.hosts);
     const taken = [...owners].find(([, owner]) => keyText(owner) !== keyText(key));
     if (taken !== undefined) throw new Fault('HOST_TAKEN', { host: taken[0], owner: keyText(taken[1]) });
+    await makeSecrets(doors.secrets, key, rendered.secrets, 'plinth');
     await recordRenders(doors.database, [{ ...key, ...rendered }]);
     const commit = named ? (await doors.repository.history(specFile(key), { limit: 1 }))[0] : undefined;
-    const { hosts, images } = rendered;
-    const entry = { hosts, images, specBlob: blobIdOf(spec), revision: commit?.revision ?? tip };
+    const entry = { ...rendered, specBlob: blobIdOf(spec), revision: commit?.revision ?? tip };
     await writeIndex(doors.database, key, newId('project', doors.clock.now()), commit?.author.email ?? 'plinth', entry);
   } catch (error) {
     if (!(error instanceof InvalidInput) && !(Fault.is(error) && !error.retry)) throw error;

@@ -246,6 +246,8 @@ export interface IndexEntry {
   readonly hosts: readonly string[];
   readonly images: readonly { readonly container: string; readonly image: string }[];
   readonly specBlob: string;
+  readonly manifestsDigest: string;
+  /** The commit of the spec. */
   readonly revision: string;
 }
 
@@ -275,11 +277,12 @@ export async function writeIndex(
       'hosts-write',
     );
     await tx.query(
-      `insert into projects (environment, team, project, id, created_by, revision, spec_blob, images)
-       values ($1, $2, $3, $4, $5, $6, $7, $8)
+      `insert into projects (environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
        on conflict (environment, team, project) do update
-       set revision = excluded.revision, spec_blob = excluded.spec_blob, images = excluded.images`,
-      [...of, id, actor, entry.revision, entry.specBlob, JSON.stringify(entry.images)],
+       set revision = excluded.revision, spec_blob = excluded.spec_blob, manifests_digest = excluded.manifests_digest,
+           images = excluded.images`,
+      [...of, id, actor, entry.revision, entry.specBlob, entry.manifestsDigest, JSON.stringify(entry.images)],
       'project-index',
     );
   });

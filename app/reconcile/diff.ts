@@ -1,7 +1,7 @@
 import { createTwoFilesPatch } from 'diff';
 import { stringify } from 'yaml';
 import { namespaceOf, type ProjectKey } from '#environments/layout.ts';
-import { type KubernetesObject, type ObjectKey, objectText, type Runtime } from '#runtime/runtime.ts';
+import { type KubernetesObject, type ObjectKey, objectText } from '#runtime/runtime.ts';
 import { readSource, type SourceDoors } from './source.ts';
 
 export interface ObjectDifference {
@@ -17,7 +17,7 @@ export interface ObjectDifference {
  * @throws Fault MANIFESTS_UNKNOWN | RUNTIME_UNAVAILABLE | RUNTIME_NONE
  */
 export async function diffProject(
-  doors: SourceDoors & { readonly runtime: Runtime },
+  doors: SourceDoors,
   key: ProjectKey,
   revision: string,
   signal: AbortSignal,

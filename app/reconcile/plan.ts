@@ -139,14 +139,14 @@ function removals(
   if (!complete) return { remove: [], unconfirmed: [], forget: [] };
   const isThere = (entry: InventoryEntry) => live.get(objectText(entry.key))?.uid === entry.uid;
   const there = leaving.filter(isThere);
-  const standing = there.filter((entry) => live.get(objectText(entry.key))?.deleting !== true);
+  const isStanding = (entry: InventoryEntry) => live.get(objectText(entry.key))?.deleting !== true;
   // A namespace that leaves takes everything with it: nothing is deleted piecemeal before a person said yes.
   const all = there.length > freeRemovals(size) || there.some((entry) => entry.key.kind === 'Namespace');
   const needsPerson = (entry: InventoryEntry) =>
     !removalConfirmed && !confirmed.has(removalText(entry)) && (all || isPrecious(entry.key.kind));
   return {
-    remove: inDeletionOrder(standing.filter((entry) => !needsPerson(entry))),
-    unconfirmed: standing.filter(needsPerson),
+    remove: inDeletionOrder(there.filter((entry) => !needsPerson(entry))).filter(isStanding),
+    unconfirmed: there.filter((entry) => isStanding(entry) && needsPerson(entry)),
     forget: leaving.filter((entry) => !isThere(entry)).map((entry) => entry.key),
   };
 }

@@ -9,7 +9,6 @@ import {
   type LiveObject,
   type ObjectKey,
   objectText,
-  type Runtime,
 } from '#runtime/runtime.ts';
 import { type Desired, digestOf, withValue } from './desired.ts';
 import { healthOf } from './health.ts';
@@ -28,7 +27,6 @@ import {
 } from './store.ts';
 
 export interface Doors extends SourceDoors {
-  readonly runtime: Runtime;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -307,9 +305,10 @@ function outcomeOf({ doors, state, faults }: Run): Outcome {
   if (faults.some((fault) => fault.retry)) return { kind: 'retry' };
   if (faults.length > 0) return { kind: 'later', afterMs: slowRetryMs };
   const until = state.hold?.until;
-  if (until !== undefined)
-    return { kind: 'later', afterMs: Math.max(0, until.getTime() - doors.clock.now().getTime()) };
-  return { kind: 'settled' };
+  if (until === undefined) return { kind: 'settled' };
+  // A timer holds 24 days at the most, so a far end is looked at again and again.
+  const leftMs = until.getTime() - doors.clock.now().getTime();
+  return { kind: 'later', afterMs: Math.min(slowRetryMs, Math.max(0, leftMs)) };
 }
 
 function toFault(log: Log, error: unknown, object?: string): Fault {

@@ -3,8 +3,7 @@ import type { Database } from '#database/pool.ts';
 import { manifestsFile, namespaceOf, type ProjectKey, specFile } from '#environments/layout.ts';
 import type { Environment } from '#environments/schema.ts';
 import type { Repository } from '#git/repository.ts';
-import { refusedBecause } from '#runtime/kubernetes/guard.ts';
-import { keyOf, objectText } from '#runtime/runtime.ts';
+import { keyOf, objectText, type Runtime } from '#runtime/runtime.ts';
 import type { Secrets } from '#secrets/secrets.ts';
 import { type Desired, digestOf, readManifests, type SecretValue, secretNames, toDesired } from './desired.ts';
 import { isRendered } from './store.ts';
@@ -14,6 +13,7 @@ export interface SourceDoors {
   readonly repository: Repository;
   readonly database: Database;
   readonly secrets: Secrets;
+  readonly runtime: Runtime;
   /** The environment as its environment.yaml says at a revision. */
   environmentAt(revision: string, name: string): Promise<Environment>;
 }
@@ -40,7 +40,11 @@ export async function readSource(doors: SourceDoors, key: ProjectKey, revision: 
   const objects = readManifests(new TextDecoder().decode(manifests));
   const environment = await doors.environmentAt(revision, key.environment);
   for (const object of objects) {
-    const why = refusedBecause(object, { namespace: namespaceOf(key), podSecurity: environment.podSecurity, objects });
+    const why = doors.runtime.refusedBecause(object, {
+      namespace: namespaceOf(key),
+      podSecurity: environment.podSecurity,
+      objects,
+    });
     if (why !== undefined) throw new Fault('OBJECT_NOT_ALLOWED', { object: objectText(keyOf(object)), why });
   }
   const names = secretNames(objects);

@@ -26,6 +26,7 @@ export function createNoneRuntime({
     stop: async () => {},
     state: () => state,
     observed: () => [],
+    refusedBecause: () => undefined,
     apply: refuse,
     remove: refuse,
     read: refuse,

@@ -83,6 +83,16 @@ export interface ApplyOptions {
   readonly lane?: 'urgent' | 'bulk';
 }
 
+/** What is allowed to the objects of one project, for `Runtime.refusedBecause`. */
+export interface Allowance {
+  /** The project's own namespace, the only one that anything goes into. */
+  readonly namespace: string;
+  /** The weakest Pod Security level that the environment allows. */
+  readonly podSecurity: 'restricted' | 'baseline';
+  /** Everything that the project's manifests hold: a pod may use only Secrets and accounts that are among them. */
+  readonly objects: readonly KubernetesObject[];
+}
+
 export interface Runtime {
   readonly kind: 'kubernetes' | 'none';
   /** Begins to watch. Resolves at once; `state()` says how it stands. */
@@ -91,6 +101,8 @@ export interface Runtime {
   state(): RuntimeState;
   /** Every known object of the namespace with our installation label, the Namespace itself included, from memory. */
   observed(namespace: string): readonly LiveObject[];
+  /** The apply door: why an object may not come in, in words that follow "Plinth does not apply X:", or undefined. */
+  refusedBecause(object: KubernetesObject, allowance: Allowance): string | undefined;
   /**
    * Server-side apply of one object with our field manager. Conflicts are named in `takenOver` before they are forced.
    * @throws Fault OBJECT_REFUSED | OBJECT_FOREIGN | NAMESPACE_TERMINATING | RUNTIME_UNAVAILABLE

@@ -11,7 +11,8 @@ export interface ProjectAddress {
  */
 export type Scope = string | ProjectAddress;
 
-const organization = 'organization';
+/** The scope of what belongs to everybody; its secrets list who may use them. */
+export const organization = 'organization';
 const teamScope = (team: string) => `team/${team}`;
 export const projectScope = ({ environment, team, project }: ProjectAddress) =>
   `project/${environment}/${team}/${project}`;

@@ -22,6 +22,7 @@ export interface Import {
 export interface FunctionSpan {
   readonly name: string;
   readonly line: number;
+  /** Its own: those of functions inside it are counted there. */
   readonly lines: number;
 }
 
@@ -44,7 +45,9 @@ export function parseSource(path: string, text: string): SourceFile {
     if (source !== undefined) imports.push({ specifier: source.value, line: lineAt(source.start) });
     if (functionKinds.has(node.type)) {
       const line = lineAt(node.start);
-      functions.push({ name: nameOf(node) ?? name, line, lines: lineAt(node.end) - line + 1 });
+      const inner = innermost(node).map((each) => lineAt(each.end) - lineAt(each.start));
+      const own = lineAt(node.end) - line + 1 - inner.reduce((sum, lines) => sum + lines, 0);
+      functions.push({ name: nameOf(node) ?? name, line, lines: own });
     }
     for (const child of childrenOf(node)) visit(child, nameOf(node) ?? name);
   };
@@ -67,6 +70,11 @@ const importKinds = new Set([
   'ImportExpression',
   'TSImportType',
 ]);
+
+/** The functions directly in a function: each is read, and counted, by itself. */
+function innermost(node: TreeNode): readonly TreeNode[] {
+  return childrenOf(node).flatMap((child) => (functionKinds.has(child.type) ? [child] : innermost(child)));
+}
 
 function importedBy(node: TreeNode): { readonly value: string; readonly start: number } | undefined {
   if (!importKinds.has(node.type) || !isNode(node.source)) return undefined;

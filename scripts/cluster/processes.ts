@@ -1,14 +1,27 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The running parts of one cluster, by name. Each writes `<name>.log` in the cluster's directory, its working folder. */
 export interface Processes {
   start(name: string, args: readonly string[]): void;
   /** Starts a part that ended again, with the arguments it had. */
   restart(name: string): void;
-  /** Sends a signal: SIGKILL ends a part, SIGSTOP makes it silent while its connections stay open. */
+  /**
+   * Sends a signal and waits until it has its effect: SIGKILL ends a part, SIGSTOP makes it silent while its
+   * connections stay open, until SIGCONT.
+   */
   signal(name: string, signal: NodeJS.Signals): Promise<void>;
   pids(): Readonly<Record<string, number>>;
   /** The name and the end of the log of a part that ended by itself, or undefined. */
@@ -50,6 +63,7 @@ export function createProcesses(binaries: string, directory: string): Processes 
     if (isGone(part.child)) return;
     part.child.kill(what);
     if (part.meant) await once(part.child, 'exit');
+    while (what === 'SIGSTOP' && !isStopped(part.child.pid)) await sleep(1);
   };
 
   return {
@@ -72,6 +86,16 @@ export function createProcesses(binaries: string, directory: string): Processes 
 }
 
 const isGone = (child: ChildProcess) => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+
+/** True once every thread stands still: a signal to stop reaches those that are at work a moment later. */
+function isStopped(pid: number | undefined): boolean {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.every((thread) => /^State:\tT/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')));
+  } catch {
+    return pid === undefined || !existsSync(`/proc/${pid}`); // a thread ended while it was looked at
+  }
+}
 
 /** Without the caller's proxies, kubeconfigs and Go settings: the parts must not depend on them. */
 function bareEnv(): NodeJS.ProcessEnv {

@@ -109,7 +109,7 @@ export function guardIngress(object: Manifest, watch: Watch): void {
     complain,
   );
   for (const entry of tls)
-    if (dig(entry, 'secretName') !== ingress.tlsSecret)
+    if (![undefined, ingress.tlsSecret].includes(dig(entry, 'secretName') as string | undefined))
       complain(`its TLS secret must be ${ingress.tlsSecret ?? 'unset'}`);
   for (const path of rules.flatMap((rule) => digList(rule, 'http.paths'))) {
     if (!routePath.test(String(dig(path, 'path')))) complain(`path ${JSON.stringify(dig(path, 'path'))} is not plain`);

@@ -13,13 +13,15 @@ export function addRoutes(scope: Scope): void {
 }
 
 function addIngress({ chart, plan }: Scope, name: string, route: RoutePlan): void {
-  const { ingress } = plan.environment;
+  const { domain, ingress } = plan.environment;
   const { host, path, port } = route;
+  // The wildcard does not cover a custom host: that gets the controller's own certificate.
+  const secretName = host.endsWith(`.${domain}`) ? ingress.tlsSecret : undefined;
   new k8s.KubeIngress(chart, `ingress-${name}`, {
     metadata: metadataOf(plan, name, name, ingressAnnotations(plan, route)),
     spec: {
       ingressClassName: ingress.class,
-      ...(ingress.tlsSecret === undefined ? {} : { tls: [{ hosts: [host], secretName: ingress.tlsSecret }] }),
+      ...(ingress.tlsSecret === undefined ? {} : { tls: [{ hosts: [host], secretName }] }),
       rules: [
         {
           host,

@@ -45,9 +45,15 @@ export interface TestCluster extends SharedCluster {
   stop(): Promise<void>;
 }
 
-/** Why no cluster can be had here, or undefined. With Go and no build yet, the first cluster builds for minutes. */
+/**
+ * Why no cluster can be had here, or undefined. With Go and no build yet, the first cluster builds for minutes.
+ * @throws in CI on Linux, where everything can be installed: there a missing part is a failure, never a skip.
+ */
 export function missing(): string | undefined {
-  return process.env.PLINTH_NO_CLUSTER ?? missingForCluster();
+  const reason = process.env.PLINTH_NO_CLUSTER ?? missingForCluster();
+  if (reason !== undefined && process.env.CI === 'true' && process.platform === 'linux')
+    throw new Error(`CI must have a cluster, but: ${reason}`);
+  return reason;
 }
 
 /**
@@ -104,11 +110,8 @@ export function describeWithCluster(name: string, tests: (cluster: () => SharedC
   describeUnless(missing(), name, () => tests(useCluster()));
 }
 
-/**
- * The run's one cluster for the surrounding suite; the same as `describeWithCluster` for a suite that already skips
- * itself. Call it before other hooks that need it.
- */
-export function useCluster(): () => SharedCluster {
+/** Joins the run's cluster before the suite's other hooks run, and leaves it at the end. */
+function useCluster(): () => SharedCluster {
   let cluster: SharedCluster | undefined;
   let leave = async () => {};
   beforeAll(async () => {

@@ -63,12 +63,11 @@ export async function startControlPlane({ dataDirectory, environment }: ControlP
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log += text;
   });
-  for (const end = Date.now() + 60_000; !output.includes('Ctrl-C stops it'); await sleep(10)) {
-    if (child.exitCode !== null || Date.now() > end) {
-      child.kill('SIGKILL');
-      throw new Error(`the control plane did not start (exit ${child.exitCode})\n${output}\n${log.slice(-4000)}`);
-    }
-  }
+  await ready(
+    child,
+    () => output,
+    () => log,
+  );
   const urlOf = (label: string) => new RegExp(`${label}\\s+(http://\\S+?)(/metrics)?\\s`).exec(output)?.[1] ?? '';
   const url = urlOf('API and Git');
   const request = requester(url);
@@ -101,6 +100,14 @@ export async function startControlPlane({ dataDirectory, environment }: ControlP
       await once(child, 'exit');
     },
   };
+}
+
+async function ready(child: ChildProcess, output: () => string, log: () => string): Promise<void> {
+  for (const end = Date.now() + 60_000; !output().includes('Ctrl-C stops it'); await sleep(10)) {
+    if (child.exitCode === null && Date.now() < end) continue;
+    child.kill('SIGKILL');
+    throw new Error(`the control plane did not start (exit ${child.exitCode})\n${output()}\n${log().slice(-4000)}`);
+  }
 }
 
 function requester(url: string): ControlPlane['request'] {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -125,4 +125,31 @@ export async function serveRepository(
     return join(path, `clone-${clones}`);
   };
   return { repository, url, requests, clone };
+}
+
+/** Why a test cannot have a small disk of its own, or undefined. */
+export function whyNoSmallDisk(): string | undefined {
+  const { path, remove } = temporaryDirectory('plinth-mount');
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path], { stdio: 'pipe' });
+    execFileSync('umount', [path]);
+    return undefined;
+  } catch {
+    return 'a small disk needs the right to mount a tmpfs (root)';
+  } finally {
+    remove();
+  }
+}
+
+/** A state repository on a disk of 2 MiB. */
+export async function useSmallDisk(): Promise<Repository> {
+  const { path, remove } = temporaryDirectory('plinth-full');
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path]);
+  const repository = await openRepository({ directory: join(path, 'state.git'), branch: 'main', log: silent });
+  onTestFinished(async () => {
+    await repository.close();
+    execFileSync('umount', [path]);
+    remove();
+  });
+  return repository;
 }

@@ -23,5 +23,6 @@ export function useTemporaryDirectory(name = 'plinth'): string {
 }
 
 const newPath = (name: string) => join(tmpdir(), `${name}-${randomBytes(6).toString('hex')}`);
-const makeFolder = (path: string) => mkdirSync(path, { mode: 0o700 });
+// Others may pass through, so that PostgreSQL, which as root runs as somebody else, reaches a data directory in it.
+const makeFolder = (path: string) => mkdirSync(path, { mode: 0o711 });
 const removeFolder = (path: string) => rmSync(path, { recursive: true, force: true, maxRetries: 5 });

@@ -89,7 +89,8 @@ async function fromKubeconfig({ consent, clock }: FindOptions, paths: readonly s
     const credentials = await userCredentials(context, paths, clock);
     return { kind: 'cluster', name, server, source: 'kubeconfig', path, credentials };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    // Only the first line: the parser goes on to show the text around the fault, which may be a token.
+    const why = (error instanceof Error ? error.message : String(error)).split('\n')[0];
     return { kind: 'none', advice: `The kubeconfig ${path} cannot be used: ${why}` };
   }
 }

@@ -1,11 +1,12 @@
+import type { Allowance } from '../runtime.ts';
 import { at, type Fields, fieldsOf, listOf, numberOf, textOf } from './fields.ts';
-import { hasObject, isOwnSecret, type Scope } from './guard-scope.ts';
+import { hasObject, isOwnSecret } from './guard-scope.ts';
 
 /**
  * What a pod template would give away: host access, privileges beyond the Pod Security level, API tokens, Secrets that
  * the project did not declare. The API server enforces the level too; this says it before anything is sent.
  */
-export function podFault(template: unknown, scope: Scope): string | undefined {
+export function podFault(template: unknown, scope: Allowance): string | undefined {
   const spec = fieldsOf(at(template, 'spec'));
   const containers = ['initContainers', 'containers', 'ephemeralContainers'].flatMap((list) => listOf(spec[list]));
   return (
@@ -29,7 +30,7 @@ function hostFault(spec: Fields): string | undefined {
   return priority.startsWith('system-') ? `priority class ${priority} is the cluster's own` : undefined;
 }
 
-function tokenFault(spec: Fields, { objects }: Scope): string | undefined {
+function tokenFault(spec: Fields, { objects }: Allowance): string | undefined {
   if (spec.automountServiceAccountToken !== false) return 'automountServiceAccountToken must be false';
   const account = textOf(spec.serviceAccountName) || textOf(spec.serviceAccount) || 'default';
   if (account !== 'default' && !hasObject('ServiceAccount', account, objects))
@@ -47,7 +48,7 @@ const volumeKinds = [
   'secret',
 ];
 
-function volumesFault(spec: Fields, scope: Scope): string | undefined {
+function volumesFault(spec: Fields, scope: Allowance): string | undefined {
   const pull = listOf(spec.imagePullSecrets).map((entry) => textOf(at(entry, 'name')));
   return (
     first(pull, (name) => undeclared(name, scope)) ??
@@ -55,7 +56,7 @@ function volumesFault(spec: Fields, scope: Scope): string | undefined {
   );
 }
 
-function volumeFault(volume: Fields, scope: Scope): string | undefined {
+function volumeFault(volume: Fields, scope: Allowance): string | undefined {
   const name = textOf(volume.name);
   const kind = Object.keys(volume).find((key) => key !== 'name');
   if (kind === undefined) return undefined;
@@ -71,11 +72,11 @@ function volumeFault(volume: Fields, scope: Scope): string | undefined {
   });
 }
 
-function undeclared(secret: string, scope: Scope): string | undefined {
+function undeclared(secret: string, scope: Allowance): string | undefined {
   return isOwnSecret(secret, scope) ? undefined : `Secret ${secret} is not among the project's Secrets`;
 }
 
-function containerFault(container: Fields, spec: Fields, scope: Scope): string | undefined {
+function containerFault(container: Fields, spec: Fields, scope: Allowance): string | undefined {
   const name = `container ${textOf(container.name)}`;
   const own = fieldsOf(container.securityContext);
   const shared = fieldsOf(spec.securityContext);

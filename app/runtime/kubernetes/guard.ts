@@ -1,16 +1,16 @@
-import { annotations, type KubernetesObject, keyOf } from '../runtime.ts';
+import { type Allowance, annotations, type KubernetesObject, keyOf } from '../runtime.ts';
 import { at, fieldsOf, listOf, textOf } from './fields.ts';
 import { podFault } from './guard-pods.ts';
-import { isOwnSecret, type Scope } from './guard-scope.ts';
+import { isOwnSecret } from './guard-scope.ts';
 import { resourceOf } from './resources.ts';
 
-type Check = (object: KubernetesObject, scope: Scope) => string | undefined;
+type Check = (object: KubernetesObject, scope: Allowance) => string | undefined;
 
 /**
  * The apply door: why an object is not applied, in words that follow "Plinth does not apply X:", or undefined. It knows
  * nothing of synth and trusts no manifest: what publish made passes, a forged one gets nowhere.
  */
-export function refusedBecause(object: KubernetesObject, scope: Scope): string | undefined {
+export function refusedBecause(object: KubernetesObject, scope: Allowance): string | undefined {
   const { apiVersion, kind } = object;
   const resource = resourceOf(object);
   if (resource === undefined) return `${apiVersion} ${kind} is not a kind that a project may have`;
@@ -48,7 +48,7 @@ function metadataFault({ metadata }: KubernetesObject): string | undefined {
 const levels = ['baseline', 'restricted'] as const;
 const podSecurityLabel = 'pod-security.kubernetes.io/enforce';
 
-function namespaceFault(object: KubernetesObject, { podSecurity }: Scope): string | undefined {
+function namespaceFault(object: KubernetesObject, { podSecurity }: Allowance): string | undefined {
   const level = object.metadata.labels?.[podSecurityLabel] ?? '(none)';
   const allowed = levels.slice(levels.indexOf(podSecurity));
   if (!allowed.some((name) => name === level))
@@ -56,7 +56,7 @@ function namespaceFault(object: KubernetesObject, { podSecurity }: Scope): strin
   return at(object, 'spec') === undefined ? undefined : 'spec is not for manifests';
 }
 
-function accountFault(object: KubernetesObject, scope: Scope): string | undefined {
+function accountFault(object: KubernetesObject, scope: Allowance): string | undefined {
   if (object.automountServiceAccountToken !== false) return 'automountServiceAccountToken must be false';
   if (object.secrets !== undefined) return 'secrets is not for manifests';
   const foreign = listOf(object.imagePullSecrets)
@@ -98,7 +98,7 @@ function ingressFault({ metadata, spec }: KubernetesObject): string | undefined 
   return hostFault(hosts);
 }
 
-function routeFault({ spec }: KubernetesObject, { namespace }: Scope): string | undefined {
+function routeFault({ spec }: KubernetesObject, { namespace }: Allowance): string | undefined {
   const rules = listOf(at(spec, 'rules'));
   const filters = rules.flatMap((rule) => [
     ...listOf(at(rule, 'filters')),

@@ -6,6 +6,7 @@ import { type KubernetesObject, labels, type Runtime, type RuntimeEvents, type R
 import { applyObject } from './apply.ts';
 import { createClient } from './client.ts';
 import type { Cluster } from './connect.ts';
+import { refusedBecause } from './guard.ts';
 import { readLog } from './logs.ts';
 import { createIndex, type Index, type Sink } from './observe.ts';
 import { refusal } from './refusal.ts';
@@ -73,6 +74,7 @@ export function createKubernetesRuntime(options: KubernetesOptions): Runtime {
     },
     state: () => standing.state(),
     observed: (namespace) => index.observed(namespace),
+    refusedBecause,
     apply: async (object, applied = {}) => await applyObject(doors, object, applied),
     remove: async (object, signal) => await removeObject(doors, object, signal),
     read: async (key, signal) => {

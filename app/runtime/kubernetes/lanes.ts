@@ -41,18 +41,26 @@ export function createLanes({ clock, most }: { clock: Clock; most: number }): La
 
   const free = (lane: Lane) => active < (lane === 'urgent' ? limit + reserve : limit);
 
+  /** A new window of answers. */
+  const begin = () => {
+    answers = 0;
+    slow = 0;
+    saturated = false;
+  };
+
   const shrink = (factor: number) => {
     // One decrease per congestion: what was sent before it says nothing new.
     const nowMs = clock.monotonicMs();
     if (nowMs < restUntilMs) return;
     limit = Math.max(least, Math.floor(limit * factor));
     restUntilMs = nowMs + patientMs;
+    begin();
   };
 
   const isSlow = (kind: string, tookMs: number): boolean => {
     const usual = usualMs.get(kind) ?? tookMs;
-    // Falls at once and rises slowly, so that a change of the server is learned but congestion is not.
-    usualMs.set(kind, tookMs < usual ? tookMs : usual + (tookMs - usual) * 0.005);
+    // Falls at once and rises over thousands of answers: a change of the server is learned, congestion is not.
+    usualMs.set(kind, Math.min(tookMs, usual * 1.001));
     return tookMs > patientMs && tookMs > usual * crowded;
   };
 
@@ -60,9 +68,7 @@ export function createLanes({ clock, most }: { clock: Clock; most: number }): La
     if (answers < limit) return;
     if (slow * 2 > answers) shrink(0.8);
     else if (saturated) limit = Math.min(most - reserve, limit + 2);
-    answers = 0;
-    slow = 0;
-    saturated = false;
+    begin();
   };
 
   return {

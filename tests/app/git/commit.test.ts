@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +6,7 @@ import { Fault } from '#base/errors.ts';
 import { commit } from '#git/commit.ts';
 import { openRepository, type Repository } from '#git/repository.ts';
 import { startProcess } from '#support/child-process.ts';
-import { git, newCommit, silent, useRepository } from '#support/git.ts';
+import { git, newCommit, silent, useRepository, useSmallDisk, whyNoSmallDisk } from '#support/git.ts';
 import { describeUnless } from '#support/missing.ts';
 import { temporaryDirectory } from '#support/temporary.ts';
 
@@ -144,29 +143,9 @@ test('kill -9 in the middle of commits loses nothing that was acknowledged', asy
   }
 });
 
-function whyNoSmallDisk(): string | undefined {
-  const { path, remove } = temporaryDirectory('plinth-mount');
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path], { stdio: 'pipe' });
-    execFileSync('umount', [path]);
-    return undefined;
-  } catch {
-    return 'a small disk needs the right to mount a tmpfs (root)';
-  } finally {
-    remove();
-  }
-}
-
 describeUnless(whyNoSmallDisk(), 'on a full disk', () => {
   test('a commit fails as DISK_FULL, changes nothing, and works again when there is room', async () => {
-    const { path, remove } = temporaryDirectory('plinth-full');
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path]);
-    const repository = await openRepository({ directory: join(path, 'state.git'), branch: 'main', log: silent });
-    onTestFinished(async () => {
-      await repository.close();
-      execFileSync('umount', [path]);
-      remove();
-    });
+    const repository = await useSmallDisk();
     const [first] = await commit(repository, { expected: undefined, commits: [newCommit({ a: '1' })] });
     const present = readdirSync(repository.directory);
     const noise = randomBytes(3 * 2 ** 20);

@@ -137,6 +137,31 @@ test('heartbeats are comments', async () => {
   expect(text).toContain(': still here');
 });
 
+test('a reader that takes nothing between two heartbeats is cut off', async () => {
+  let ended = false;
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) => systemClock.sleep(ms === 15_000 ? 20 : ms, signal),
+  };
+  await serve(
+    {
+      events: async function* () {
+        try {
+          for (let n = 0; ; n++) yield { event: 'tick', id: 'x'.repeat(100_000), data: { n } };
+        } finally {
+          ended = true;
+        }
+      },
+    },
+    clock,
+  );
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write('GET /watch HTTP/1.1\r\nHost: x\r\n\r\n');
+  socket.pause();
+  await expect.poll(() => ended, { interval: 5 }).toBe(true);
+  socket.destroy();
+});
+
 test('a reader that takes nothing slows the source down instead of filling memory', async () => {
   let made = 0;
   let ended = false;

@@ -209,6 +209,16 @@ describe('request', () => {
     expect([reply.status, reply.headers.get('etag'), await reply.text()]).toEqual([200, '"abc"', '']);
   });
 
+  test('names that mean something to JavaScript mean nothing here', async () => {
+    const names = ['__proto__', 'constructor', 'toString'];
+    for (const name of names) {
+      const reply = await problem(await send(`/things/shop?${name}=x`));
+      expect(reply.findings).toMatchObject([{ path: name, message: expect.stringContaining('not known here') }]);
+      expect((await put(`{"name":"a","${name}":{"admin":true}}`)).status).toBe(400);
+    }
+    expect(({} as { admin?: boolean }).admin).toBeUndefined();
+  });
+
   test('all findings at once, with what was meant', async () => {
     const query = await problem(await send('/things/shop?dryrun&limit=1&x=1'));
     expect(query.findings).toEqual([

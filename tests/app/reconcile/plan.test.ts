@@ -158,6 +158,10 @@ describe('what is removed', () => {
     );
     expect(plan.remove.map(({ key }) => key)).toEqual([space]);
   });
+  test('a namespace on its way out takes the rest with it, without a request for each', () => {
+    const leaving = { inventory: [entry(space), entry(config)], live: [live(space, { deleting: true }), live(config)] };
+    expect(planRun(input({ ...leaving, removalConfirmed: true }))).toMatchObject({ remove: [], unconfirmed: [] });
+  });
   test('a yes is to the very objects: one that was made anew asks again', () => {
     const confirmed = new Set([removalText(entry(volume))]);
     const there = {

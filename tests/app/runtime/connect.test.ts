@@ -129,9 +129,9 @@ test.each<[string, string, boolean]>([
 });
 
 test.each<[string, string, string]>([
-  ['no YAML', '{a: [', 'cannot be used'],
+  ['no YAML', 'users: [{token: topsecret', 'cannot be used'],
   ['no current context', 'apiVersion: v1\n', 'it has no current-context'],
-  ['an unknown context', 'current-context: x\ncontexts: []\n', 'it names contexts "x", which it does not hold'],
+  ['an unknown context', 'current-context: x\ncontexts: []\n', 'it names context "x", which it does not hold'],
   [
     'no server',
     'current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\nclusters: [{name: c, cluster: {}}]\n',
@@ -144,6 +144,7 @@ test.each<[string, string, string]>([
   const found = await findCluster({ ...given, kubeconfig: path });
   expect(found).toMatchObject({ kind: 'none', advice: expect.stringContaining(why) });
   expect(found).toMatchObject({ advice: expect.stringContaining(`The kubeconfig ${path} cannot be used: `) });
+  expect(JSON.stringify(found)).not.toContain('topsecret');
 });
 
 test('reads certificates from data or files, relative to the kubeconfig, and passwords', async () => {

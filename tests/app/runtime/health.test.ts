@@ -75,6 +75,8 @@ describeWithCluster('health of real objects', (cluster) => {
     const namespace = await emptyNamespace();
     const spec = { hard: { pods: '1' } };
     await ours.runtime.apply({ apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'quota', namespace }, spec });
+    const quota = () => cluster().api('GET', `/api/v1/namespaces/${namespace}/resourcequotas/quota`);
+    await until(async () => (await quota()).body.status.hard?.pods === '1'); // Until then it does not bind.
     await ours.runtime.apply(deployment(namespace, 'many', { replicas: 3 }));
     await becomes(
       namespace,

@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { namespaceOf } from '#environments/layout.ts';
+import { startController } from '#reconcile/controller.ts';
+import { createKubernetesRuntime } from '#runtime/kubernetes/kubernetes.ts';
+import { labels } from '#runtime/runtime.ts';
+import { compare, type Contender, printComparison } from '../measure.ts';
+import { type BenchCluster, startBenchCluster } from '../stand/cluster.ts';
+import { type BenchProject, benchKeys, commitProjects, fullProject, plainProject } from '../stand/projects.ts';
+import { type BenchStores, openStores } from '../stand/stores.ts';
+import { scriptOf, sendAll } from './bare-loop.ts';
+
+export interface RateOptions {
+  readonly kind: 'plain' | 'full';
+  readonly projects: number;
+  readonly rounds: number;
+  readonly spec: string;
+  /** Projects reconciled at once, as app/main.ts says. */
+  readonly concurrency: number;
+  /** Connections of the bare loop: as many as the control plane's client may open. */
+  readonly connections: number;
+}
+
+const bareInstallation = 'ins_bare';
+
+/** Objects a second of a whole controller, from its hint to its last record, beside a bare loop of the same requests. */
+export async function measureRate(options: RateOptions): Promise<void> {
+  const stores = await openStores();
+  const bench = await startBenchCluster();
+  try {
+    const controller = controllerContender(stores, bench, options);
+    const comparison = await compare(controller, bareContender(stores, bench, options), options.rounds);
+    await controller.stop();
+    printComparison('reconcile', 'bare loop', comparison);
+  } finally {
+    await bench.cluster.stop();
+    await stores.close();
+  }
+}
+
+function makeProjects(stores: BenchStores, { kind, projects, spec }: RateOptions, environment: string, round: string) {
+  const make = kind === 'plain' ? plainProject : fullProject;
+  return benchKeys(environment, round, projects).map((key) => make(stores, key, spec));
+}
+
+function controllerContender(stores: BenchStores, { found, cluster }: BenchCluster, options: RateOptions) {
+  const { database, environment, installation } = stores;
+  const runtime = createKubernetesRuntime({ ...stores, cluster: found });
+  const controller = startController({
+    ...stores,
+    environment: 'local',
+    runtime,
+    concurrency: options.concurrency,
+    environmentAt: async () => environment,
+  });
+  let projects: readonly BenchProject[] = [];
+  const contender: Contender = {
+    name: 'reconcile',
+    prepare: async (round) => {
+      await until(async () => runtime.state().complete);
+      await controller.idle();
+      projects = makeProjects(stores, options, 'local', `${round}`);
+      if (options.kind === 'plain') {
+        await makeNamespaces(cluster.api, projects, installation);
+        await until(async () => projects.every(({ key }) => runtime.observed(namespaceOf(key)).length > 0));
+      }
+      await commitProjects(stores, projects);
+      await sleep(500);
+    },
+    run: async () => {
+      controller.moved();
+      const wanted = await countApplied(database);
+      await until(async () => (await countApplied(database)) === wanted + projects.length);
+      return projects.reduce((sum, { objects }) => sum + objects.length, 0);
+    },
+  };
+  return { ...contender, stop: () => controller.stop() };
+}
+
+function bareContender(stores: BenchStores, { cluster, pool: open }: BenchCluster, options: RateOptions): Contender {
+  let scripts: readonly ReturnType<typeof scriptOf>[] = [];
+  const pool = open(options.connections);
+  return {
+    name: 'bare loop',
+    prepare: async (round) => {
+      const projects = makeProjects(stores, options, 'bare', `${round}`);
+      if (options.kind === 'plain') await makeNamespaces(cluster.api, projects, bareInstallation);
+      scripts = projects.map((project) => scriptOf(project, bareInstallation));
+      await sleep(500);
+    },
+    run: () => sendAll(pool, scripts),
+  };
+}
+
+async function countApplied(database: BenchStores['database']): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    `select count(*)::integer as count from project_status where phase = 'applied'`,
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** Namespaces that are there before, as somebody else made them: with our label, owned by no field manager of ours. */
+async function makeNamespaces(api: BenchCluster['cluster']['api'], projects: readonly BenchProject[], installation: string) {
+  await Promise.all(
+    projects.map(async ({ key }) => {
+      const metadata = { name: namespaceOf(key), labels: { [labels.installation]: installation } };
+      const { status } = await api('POST', '/api/v1/namespaces?fieldManager=bench', { metadata });
+      if (status !== 201) throw new Error(`a namespace could not be made: ${status}`);
+    }),
+  );
+}
+
+/** Every 5 ms, so that waiting costs the measured process next to nothing. */
+async function until(test: () => Promise<boolean>): Promise<void> {
+  while (!(await test())) await sleep(5);
+}

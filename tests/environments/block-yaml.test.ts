@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { writeBlockYaml } from '#environments/block-yaml.ts';
+
+test('is what a person would write', () => {
+  const value = {
+    kind: 'ConfigMap',
+    args: ['--port=80', '-v', 'a b'],
+    empty: { list: [], map: {} },
+    data: { script: '#!/bin/sh\necho hi\n\n# end\n', text: 'one\ntwo' },
+    items: [{ name: 'x', value: '10' }, [1, 2], true],
+    size: '10Gi',
+  };
+  expect(writeBlockYaml(value)).toBe(`args:
+  - --port=80
+  - -v
+  - a b
+data:
+  script: |
+    #!/bin/sh
+    echo hi
+
+    # end
+  text: |-
+    one
+    two
+empty:
+  list: []
+  map: {}
+items:
+  - name: x
+    value: "10"
+  -
+    - 1
+    - 2
+  - true
+kind: ConfigMap
+size: 10Gi
+`);
+});
+
+test('keys are sorted, undefined is left out', () => {
+  expect(writeBlockYaml({ b: 1, a: undefined, A: 2 })).toBe('A: 2\nb: 1\n');
+});
+
+/** Texts that some reader takes for something else when they stand bare. */
+const traps = [
+  'yes',
+  'No',
+  'on',
+  'null',
+  '~',
+  '',
+  '.inf',
+  '.NaN',
+  '1e3',
+  '0x1f',
+  '010',
+  '0o17',
+  '1_000',
+  '12:30:00',
+  '2001-01-01',
+  'a: b',
+  'a #b',
+  '- a',
+  '? a',
+  'a:',
+  '#',
+  '&a',
+  '*a',
+  '!a',
+  '|',
+  '%a',
+  '@a',
+  '`a',
+  '"',
+  "'",
+  'a\nb',
+  'a\n',
+  '\na',
+  'a \nb',
+  ' a\nb',
+  'a\r\nb',
+  '\u2028',
+  '\u0085x\ny',
+  '\ufeff',
+  '\ud800',
+  'a\tb',
+  '===',
+  '<<',
+  '=',
+  '{a',
+  '...',
+  '---',
+  'a\n---\nb\n',
+  '+1',
+  '-1',
+  'e1',
+  '-e1',
+  'true',
+  'a\n- b: |\n',
+];
+
+test('whatever stands in it, readers of YAML 1.1 and 1.2 give it back', () => {
+  const text = fc.oneof(
+    fc.constantFrom(...traps),
+    fc.string({ unit: 'binary' }),
+    fc
+      .array(fc.constantFrom('a', '\n', ' ', '#', ':', '-', '\t', 'é', "'"), { maxLength: 12 })
+      .map((signs) => signs.join('')),
+  );
+  const leaf = fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null));
+  const keys = text.filter((key) => key !== '__proto__');
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 5 },
+      leaf,
+      fc.array(tie('tree'), { maxLength: 4 }),
+      fc.dictionary(keys, tie('tree'), { maxKeys: 4 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, (value) => {
+      const written = writeBlockYaml(value);
+      const plain = JSON.parse(JSON.stringify(value));
+      expect(parse(written, { version: '1.2' })).toEqual(plain);
+      expect(parse(written, { version: '1.1', schema: 'yaml-1.1', merge: false })).toEqual(plain);
+    }),
+    { numRuns: 2000 },
+  );
+});
