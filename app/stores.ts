@@ -41,7 +41,8 @@ export interface Ending {
 
 /** The environments that a new state repository begins with. */
 const distribution = ['local', 'dev', 'staging', 'production'];
-const housekeepingMs = 5 * 60_000;
+/** Each commit leaves a pack; looking whether there is something to join costs a listing of the folder. */
+const housekeepingMs = 30_000;
 
 /** Claims the data directory and opens database and repository in it, making both at the first start. */
 export async function openStores(config: Config, log: Log, clock: Clock, endings: Ending[]): Promise<Stores> {

@@ -11,23 +11,51 @@ type Path = readonly (string | number)[];
  * @returns the value with every default filled in
  * @throws InvalidInput with one finding per fault: where it stands, what came, what was wanted, what was probably meant
  */
-export function check<Schema extends z.ZodType>(
-  schema: Schema,
-  parsed: ParsedYaml,
-  file: string,
-  value: unknown = parsed.value,
-): z.output<Schema> {
-  const result = schema.safeParse(value, { reportInput: true });
+export function check<Schema extends z.ZodType>(schema: Schema, parsed: ParsedYaml, file: string): z.output<Schema> {
+  const first = schema.safeParse(parsed.value, { reportInput: true });
+  if (first.success) return first.data;
+  const result = schema.safeParse(asWritten(parsed, first.error.issues), { reportInput: true });
   if (result.success) return result.data;
   const findings = result.error.issues
     .flatMap((issue) => faults(issue, schema))
+    .slice(0, mostFindings)
     .map(({ path, message }) => finding(parsed, file, path, message));
   throw new InvalidInput(inOrder(findings));
 }
 
+/** More than these tell a person nothing new; a hostile file could have thousands. */
+const mostFindings = 100;
+
 /** As a person reads the file: from its top down. */
 export function inOrder(findings: readonly Finding[]): Finding[] {
-  return findings.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+  const sorted = findings.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+  return sorted.slice(0, mostFindings);
+}
+
+/**
+ * The value with numbers and switches that stand where text is wanted as the text that was written: `version: 17`,
+ * `args: [--port, 8080]` and `VERSION: 1.10` mean what they say.
+ */
+function asWritten(parsed: ParsedYaml, issues: readonly Issue[]): unknown {
+  const value = structuredClone(parsed.value);
+  for (const { path, input } of issues.flatMap((issue) => textsWanted(issue, [])))
+    replace(value, path, parsed.source(path) ?? String(input));
+  return value;
+}
+
+/** Places where text is wanted, by the schema or by a branch of it, and a number or a switch came. */
+function textsWanted(issue: Issue, above: Path): { readonly path: Path; readonly input: unknown }[] {
+  const path = [...above, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))];
+  if (issue.code === 'invalid_union') return issue.errors.flat().flatMap((inner) => textsWanted(inner, path));
+  const wanted = issue.code === 'invalid_type' && issue.expected === 'string';
+  return wanted && ['number', 'boolean'].includes(typeof issue.input) ? [{ path, input: issue.input }] : [];
+}
+
+function replace(value: unknown, path: Path, text: string): void {
+  let at = value;
+  for (const part of path.slice(0, -1)) at = (at as Record<string | number, unknown> | undefined)?.[part];
+  const last = path.at(-1);
+  if (typeof at === 'object' && at !== null && last !== undefined) Object.assign(at, { [last]: text });
 }
 
 /** A finding at a path of the file, with line and column. */

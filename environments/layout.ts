@@ -13,7 +13,7 @@ export interface ProjectKey {
 }
 
 export const root = 'environments';
-export const platformFolder = `${root}/platform`;
+const platformFolder = `${root}/platform`;
 /** Holds the installation's id: it must be the same in Git and in PostgreSQL. */
 export const installationFile = `${platformFolder}/installation.yaml`;
 
@@ -43,8 +43,7 @@ export function reservedBecause(kind: keyof typeof names, text: string): string 
 
 export const environmentFolder = (environment: string) => `${root}/${environment}`;
 export const environmentFile = (environment: string) => `${root}/${environment}/environment.yaml`;
-export const projectFolder = ({ environment, team, project }: ProjectKey) =>
-  `${root}/${environment}/${team}/${project}`;
+const projectFolder = ({ environment, team, project }: ProjectKey) => `${root}/${environment}/${team}/${project}`;
 export const specFile = (key: ProjectKey) => `${projectFolder(key)}/project.yaml`;
 export const manifestsFile = (key: ProjectKey) => `${projectFolder(key)}/manifests.yaml`;
 

@@ -23,7 +23,12 @@ function read(name: string, text: string | Uint8Array, file: string): Loaded {
   const wrongName = environmentNameFault(name);
   if (wrongName !== undefined) throw new InvalidInput([{ file, path: '', message: wrongName }]);
   const parsed = parseYaml(text, file);
-  return { environment: freeze({ ...check(environmentSchema, parsed, file), name }), parsed, file };
+  const written = check(environmentSchema, parsed, file);
+  if (written.runtime === 'auto' && name !== 'local') {
+    const message = 'only the environment local looks for a cluster by itself; say kubernetes or none';
+    throw new InvalidInput([finding(parsed, file, ['runtime'], message)]);
+  }
+  return { environment: freeze({ ...written, name }), parsed, file };
 }
 
 /**
@@ -52,7 +57,7 @@ export function loadEnvironments(
   return new Map([...loaded].map(([name, { environment }]) => [name, environment]));
 }
 
-/** Two environments with one domain, or one whose domain is a host label below another's, would answer for each other. */
+/** Two environments with one domain would answer for each other. */
 function sharedDomains(loaded: ReadonlyMap<string, Loaded>): Finding[] {
   const all = [...loaded.values()];
   return all.flatMap(({ environment, parsed, file }, index) => {

@@ -28,9 +28,15 @@ const deniedRanges = [
   'ff00::/8',
 ];
 
-export const quantity = z
+/** CPU: 2 is two cores, 250m a quarter of one. */
+export const cpuAmount = z
   .string()
-  .regex(/^\d+(\.\d+)?(m|[kKMGTPE]i?)?$/, 'a Kubernetes quantity such as 500m, 256Mi or 10Gi');
+  .regex(/^\d{1,12}(\.\d{1,3}|m)?$/, 'an amount of CPU such as 2, 0.5 or 250m')
+  .meta({ type: ['string', 'number'] });
+/** Memory and disk. A unit is asked for: 512 and 128m would be so many bytes, or fractions of one. */
+export const bytesAmount = z
+  .string()
+  .regex(/^\d{1,12}(\.\d{1,3})?(k|[MGTPE]|[KMGTPE]i)$/, 'an amount with its unit such as 256Mi or 10Gi');
 export const domain = z
   .string()
   .max(190)
@@ -86,7 +92,11 @@ const ingress = z
         'Sign-in for routes with access: team, by the auth-url annotations of ingress-nginx. Name it only for a controller that keeps them; unset: such routes are refused.',
       ),
     gateway: z
-      .strictObject({ name: kubernetesName, namespace: kubernetesName, section: kubernetesName.optional() })
+      .strictObject({
+        name: kubernetesName.describe('Name of the Gateway.'),
+        namespace: kubernetesName.describe('Namespace of the Gateway.'),
+        section: kubernetesName.optional().describe('Its listener; unset: every one that takes the host.'),
+      })
       .optional()
       .describe('The Gateway that HTTPRoutes attach to, where edge is gateway.'),
   })
@@ -107,8 +117,10 @@ const network = z
       .describe("Public addresses of the cluster's API server: denied beside deniedRanges."),
     dns: z
       .strictObject({
-        namespace: labelMap.default({ 'kubernetes.io/metadata.name': 'kube-system' }),
-        pods: labelMap.default({ 'k8s-app': 'kube-dns' }),
+        namespace: labelMap
+          .default({ 'kubernetes.io/metadata.name': 'kube-system' })
+          .describe('Labels of its namespace.'),
+        pods: labelMap.default({ 'k8s-app': 'kube-dns' }).describe('Labels of its pods.'),
         ports: z
           .array(z.int().min(1).max(65_535))
           .min(1)
@@ -121,9 +133,9 @@ const network = z
     egress: z
       .array(
         z.strictObject({
-          cidr,
-          ports: z.array(z.int().min(1).max(65_535)).max(32).optional(),
-          about: z.string().optional(),
+          cidr: cidr.describe('The range.'),
+          ports: z.array(z.int().min(1).max(65_535)).max(32).optional().describe('Only these; default every port.'),
+          about: z.string().max(200).optional().describe('What lies there, for people.'),
         }),
       )
       .max(64)
@@ -135,7 +147,7 @@ const network = z
 const storage = z
   .strictObject({
     class: kubernetesName.optional().describe("StorageClass; unset: the cluster's default."),
-    size: quantity.default('5Gi').describe('Size of a volume that names none.'),
+    size: bytesAmount.default('5Gi').describe('Size of a volume that names none.'),
     snapshotClass: kubernetesName.optional().describe("VolumeSnapshotClass; unset: the cluster's default."),
     affinity: z.boolean().default(true).describe('Put containers that share a ReadWriteOnce volume on one node.'),
   })
@@ -143,28 +155,28 @@ const storage = z
 
 const quota = z
   .strictObject({
-    cpu: quantity.default('8').describe('Sum of CPU limits of a project.'),
-    memory: quantity.default('16Gi').describe('Sum of memory limits of a project.'),
-    storage: quantity.default('100Gi').describe('Sum of volume sizes of a project.'),
-    pods: z.int().min(1).max(1000).default(40),
-    volumes: z.int().min(0).max(100).default(20),
+    cpu: cpuAmount.default('8').describe('Sum of CPU limits of a project.'),
+    memory: bytesAmount.default('16Gi').describe('Sum of memory limits of a project.'),
+    storage: bytesAmount.default('100Gi').describe('Sum of volume sizes of a project.'),
+    pods: z.int().min(1).max(1000).default(40).describe('Number of pods of a project.'),
+    volumes: z.int().min(0).max(100).default(20).describe('Number of volumes of a project.'),
   })
   .prefault({});
 
 const resources = z
   .strictObject({
-    cpu: quantity.default('50m').describe('CPU request.'),
-    memory: quantity.default('128Mi').describe('Memory request.'),
-    cpuLimit: quantity.default('1').describe('CPU limit.'),
-    memoryLimit: quantity.default('512Mi').describe('Memory limit.'),
+    cpu: cpuAmount.default('50m').describe('CPU request.'),
+    memory: bytesAmount.default('128Mi').describe('Memory request.'),
+    cpuLimit: cpuAmount.default('1').describe('CPU limit.'),
+    memoryLimit: bytesAmount.default('512Mi').describe('Memory limit.'),
   })
   .prefault({});
 
 /** `environment.yaml`: a place where projects run. */
 export const environmentSchema = z
   .strictObject({
-    apiVersion: z.literal('plinth.dev/v1'),
-    kind: z.literal('Environment'),
+    apiVersion: z.literal('plinth.dev/v1').describe('Version of this format.'),
+    kind: z.literal('Environment').describe('What this file is.'),
     runtime: z
       .enum(['auto', 'kubernetes', 'none'])
       .default('none')
@@ -179,10 +191,10 @@ export const environmentSchema = z
       .enum(['ingress', 'gateway'])
       .default('ingress')
       .describe('How routes enter: Ingress, or a Gateway API HTTPRoute.'),
-    ingress,
-    network,
-    storage,
-    quota,
+    ingress: ingress.describe('The edge: who lets requests in.'),
+    network: network.describe('What projects may reach.'),
+    storage: storage.describe('Defaults of volumes.'),
+    quota: quota.describe('What one project may use in all.'),
     resources: resources.describe('Defaults for containers that say none.'),
     podSecurity: z
       .enum(['restricted', 'baseline'])
@@ -197,7 +209,7 @@ export const environmentSchema = z
       .optional()
       .describe('Organization secret with registry credentials, put into each namespace.'),
     hosts: z
-      .record(z.string(), z.array(domain))
+      .record(z.string().regex(names.team.pattern, names.team.text), z.array(domain).max(100))
       .default({})
       .describe('Custom hosts that a team may route: team → hosts.'),
     next: z.string().regex(names.environment.pattern).optional().describe('The environment that promotions go to.'),

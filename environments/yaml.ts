@@ -136,6 +136,7 @@ function describe(code: string, message: string): string {
 /** Nodes to plain data, counting what aliases expand to. Depth is bounded by then, so it may recurse. */
 class Conversion {
   #values = 0;
+  #characters = 0;
   readonly #limits: YamlLimits;
   readonly #refuse: (message: string, node: Node) => InvalidInput;
   readonly #anchors = new Map<string, Node>();
@@ -181,6 +182,12 @@ class Conversion {
   }
 
   #scalar(value: unknown, node: Node): unknown {
+    if (typeof value === 'string') this.#characters += value.length;
+    if (this.#characters > 4 * this.#limits.bytes)
+      throw this.#refuse(
+        `the file holds more than ${4 * this.#limits.bytes} characters once its aliases are expanded`,
+        node,
+      );
     if (typeof value === 'number' && !Number.isFinite(value)) throw this.#refuse('a number must be finite', node);
     if (['string', 'number', 'boolean'].includes(typeof value) || value === null) return value;
     throw this.#refuse('only strings, numbers, booleans and null are taken', node);

@@ -9,7 +9,7 @@ import type { Project } from './schema.ts';
 type Patch = Project['patches'][number];
 
 /** These are the guards themselves, and references to secrets: no patch may touch them. */
-const closed = 'LimitRange.Namespace.NetworkPolicy.ResourceQuota.Secret.ServiceAccount';
+const closed = ['LimitRange', 'Namespace', 'NetworkPolicy', 'ResourceQuota', 'Secret', 'ServiceAccount'];
 
 /** Applies the spec's patches, last and in their order; what a patch may not change is complained of. */
 export function applyPatches(objects: readonly Manifest[], patches: readonly Patch[], complain: Complain): Manifest[] {
@@ -37,6 +37,9 @@ function unknownTarget({ kind, name }: Patch['target'], objects: readonly Manife
   return `there is no ${kind} ${name}${didYouMean(name, known) || `; there are ${known.join(', ')}`}`;
 }
 
+/** As the API server takes, and more than any object of sense has. */
+const mostCharacters = 500_000;
+
 function applyOne(object: Manifest, patch: Patch['patch'], complain: Complain): Manifest | undefined {
   let next: unknown = structuredClone(object);
   for (const [index, operation] of patch.entries()) {
@@ -47,6 +50,9 @@ function applyOne(object: Manifest, patch: Patch['patch'], complain: Complain): 
     }
     try {
       next = JsonPatch.apply(next, operationOf(operation));
+      // A copy can double the object, each time.
+      if (JSON.stringify(next).length > mostCharacters)
+        throw new Error(`the object has more than ${mostCharacters} characters`);
     } catch (error) {
       // The library's message goes on for lines with the whole document.
       const [reason = ''] = String((error as Error).message).split('\n');

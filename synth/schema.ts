@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { names } from '#environments/layout.ts';
-import { cidr, domain, quantity } from '#environments/schema.ts';
+import { bytesAmount, cidr, cpuAmount, domain } from '#environments/schema.ts';
 import { serviceKind } from './catalogue.ts';
 
 const name = z.string().regex(names.container.pattern, names.container.text);
@@ -26,8 +26,14 @@ const few =
   };
 const secretReference = z.strictObject({ secret: secretName.describe("Name of one of the project's secrets.") });
 
+/** Numbers and switches are taken as they are written. */
+const text = z
+  .string()
+  .max(32_768)
+  .meta({ type: ['string', 'number', 'boolean'] });
+
 const env = z
-  .record(envName, z.union([z.string().max(32_768), z.number(), z.boolean(), secretReference]))
+  .record(envName, z.union([text, secretReference]))
   .superRefine(few(300))
   .default({})
   .describe(
@@ -58,7 +64,7 @@ const mounts = z
           .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).{1,200}$/, 'a relative path without ..')
           .optional()
           .describe('Only this folder of the volume.'),
-        readOnly: z.boolean().default(false),
+        readOnly: z.boolean().default(false).describe('The container may not write to it.'),
       }),
     ]),
   )
@@ -68,10 +74,10 @@ const mounts = z
 
 const resources = z
   .strictObject({
-    cpu: quantity.optional().describe('CPU that is kept free for each copy, such as 250m.'),
-    memory: quantity.optional().describe('Memory that is kept free for each copy, such as 256Mi.'),
-    cpuLimit: quantity.optional().describe('The most CPU.'),
-    memoryLimit: quantity.optional().describe('The most memory; beyond it the container is ended.'),
+    cpu: cpuAmount.optional().describe('CPU that is kept free for each copy, such as 250m.'),
+    memory: bytesAmount.optional().describe('Memory that is kept free for each copy, such as 256Mi.'),
+    cpuLimit: cpuAmount.optional().describe('The most CPU.'),
+    memoryLimit: bytesAmount.optional().describe('The most memory; beyond it the container is ended.'),
   })
   .default({})
   .describe("What each copy needs; what is not said comes from the environment's defaults.");
@@ -137,8 +143,8 @@ const health = z
       command: z.array(z.string()).min(1).max(32).optional().describe('A command that must exit with 0.'),
       port: port.optional().describe('Port of the check; default the main port.'),
       startSeconds: z.int().min(1).max(3600).default(300).describe('The most time that starting may take.'),
-      everySeconds: z.int().min(1).max(300).default(10),
-      timeoutSeconds: z.int().min(1).max(60).default(3),
+      everySeconds: z.int().min(1).max(300).default(10).describe('Time between two checks.'),
+      timeoutSeconds: z.int().min(1).max(60).default(3).describe('A check that takes longer has failed.'),
       restart: z.boolean().default(true).describe('End and start the container again when the check keeps failing.'),
     }),
   ])
@@ -174,7 +180,7 @@ const route = z
         .enum(['public', 'team'])
         .default('public')
         .describe('team: only people of the team, by the sign-in that the environment names in ingress.auth.'),
-      bodySize: quantity.optional().describe('The largest request body; default 64Mi.'),
+      bodySize: bytesAmount.optional().describe('The largest request body; default 64Mi.'),
       timeoutSeconds: z
         .int()
         .min(1)
@@ -201,8 +207,8 @@ const container = z.strictObject({
   replicas: z.int().min(0).max(100).optional().describe('Copies. Default 1; 0 keeps it off.'),
   autoscale: z
     .strictObject({
-      min: z.int().min(1).max(100).default(1),
-      max: z.int().min(1).max(100),
+      min: z.int().min(1).max(100).default(1).describe('The fewest copies.'),
+      max: z.int().min(1).max(100).describe('The most copies.'),
       cpu: z
         .int()
         .min(1)
@@ -230,8 +236,13 @@ const job = z.strictObject({
     .enum(['forbid', 'allow', 'replace'])
     .default('forbid')
     .describe('What happens when it is due while the run before is still going.'),
-  retries: z.int().min(0).max(20).default(3),
-  timeoutSeconds: z.int().min(1).max(604_800).default(3600),
+  retries: z.int().min(0).max(20).default(3).describe('How often a failed run is tried again.'),
+  timeoutSeconds: z
+    .int()
+    .min(1)
+    .max(604_800)
+    .default(3600)
+    .describe('A run that takes longer, retries included, has failed.'),
 });
 
 const service = z.union([
@@ -243,23 +254,20 @@ const service = z.union([
       .regex(/^[\w][\w.-]{0,60}$/, 'a version such as 17')
       .optional()
       .describe('Version (tag) of the image. The default of a kind never changes, since its data would not follow.'),
-    size: quantity.optional().describe("Size of its volume; default the environment's."),
+    size: bytesAmount.optional().describe("Size of its volume; default the environment's."),
     class: z.string().max(253).optional().describe('StorageClass of its volume.'),
     claim: name.optional().describe('Name of its volume; default its own name. Keep it when you rename the service.'),
     persistent: z.boolean().default(true).describe('false: its data ends with its pod.'),
-    env: z
-      .record(envName, z.union([z.string(), z.number(), z.boolean()]))
-      .default({})
-      .describe('More variables of the server.'),
+    env: z.record(envName, text).default({}).describe('More variables of the server.'),
     args: z.array(z.string().max(1000)).max(64).default([]).describe('More arguments of the server.'),
     resources,
   }),
 ]);
 
 const volume = z.union([
-  quantity,
+  bytesAmount,
   z.strictObject({
-    size: quantity.optional().describe("Default: the environment's."),
+    size: bytesAmount.optional().describe("Default: the environment's."),
     class: z.string().max(253).optional().describe("StorageClass; default the environment's, else the cluster's."),
     accessMode: z
       .enum(['ReadWriteOnce', 'ReadWriteMany'])
@@ -268,27 +276,46 @@ const volume = z.union([
   }),
 ]);
 
+const pointer = z
+  .string()
+  .max(500)
+  .regex(/^(\/.*)?$/, 'a JSON Pointer such as /spec/replicas');
+const patchPath = pointer.describe('Where, as a JSON Pointer: / in a name is written ~1.');
+
 const patch = z.strictObject({
-  target: z.strictObject({
-    kind: z.string().max(63).describe('Kind of the object, such as Deployment.'),
-    name: z.string().max(253).describe('Its name; of a job its name in this file.'),
-  }),
+  target: z
+    .strictObject({
+      kind: z.string().max(63).describe('Kind of the object, such as Deployment.'),
+      name: z.string().max(253).describe('Its name; of a job its name in this file.'),
+    })
+    .describe('The object to change; its manifests show what there is.'),
   patch: z
     .array(
       z.discriminatedUnion('op', [
-        z.strictObject({ op: z.enum(['add', 'replace', 'test']), path: z.string().max(500), value: z.json() }),
-        z.strictObject({ op: z.literal('remove'), path: z.string().max(500) }),
-        z.strictObject({ op: z.enum(['move', 'copy']), path: z.string().max(500), from: z.string().max(500) }),
+        z.strictObject({
+          op: z
+            .enum(['add', 'replace', 'test'])
+            .describe('What to do; test refuses the patch where the value is another.'),
+          path: patchPath,
+          value: z.json().describe('The new value, or the one that must be there.'),
+        }),
+        z.strictObject({ op: z.literal('remove').describe('Takes away what is there.'), path: patchPath }),
+        z.strictObject({
+          op: z.enum(['move', 'copy']).describe('Puts there what stands elsewhere.'),
+          path: patchPath,
+          from: pointer.describe('Where the value is taken from.'),
+        }),
       ]),
     )
     .min(1)
-    .max(50),
+    .max(50)
+    .describe('Operations of JSON Patch (RFC 6902), in order.'),
 });
 
 /** `project.yaml`: the few lines that a person writes about a project in one environment. */
 export const projectSchema = z.strictObject({
-  apiVersion: z.literal('plinth.dev/v1'),
-  kind: z.literal('Project'),
+  apiVersion: z.literal('plinth.dev/v1').describe('Version of this format.'),
+  kind: z.literal('Project').describe('What this file is.'),
   about: z.string().max(500).optional().describe('What it is, in a sentence.'),
   labels: z
     .record(z.string(), z.string())
@@ -323,7 +350,17 @@ export const projectSchema = z.strictObject({
     .strictObject({
       internet: z.boolean().default(true).describe('May reach public addresses.'),
       egress: z
-        .array(z.strictObject({ cidr, ports: z.array(port).min(1).max(32).optional() }))
+        .array(
+          z.strictObject({
+            cidr: cidr.describe('The range, such as 10.20.7.0/24.'),
+            ports: z
+              .array(port)
+              .min(1)
+              .max(32)
+              .optional()
+              .describe('Only these, TCP and UDP; default all that are listed.'),
+          }),
+        )
         .max(32)
         .default([])
         .describe("Further ranges it may reach; only within what the environment's network.egress lists."),

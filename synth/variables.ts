@@ -11,7 +11,7 @@ export interface Offer {
 }
 
 /** `order-db` → `ORDER_DB` */
-export const upper = (name: string) => name.toUpperCase().replaceAll('-', '_');
+const upper = (name: string) => name.toUpperCase().replaceAll('-', '_');
 
 export const passwordSecret = (service: string, suffix = 'password') => `${service}-${suffix}`;
 

@@ -1,6 +1,7 @@
 import { didYouMean } from '#environments/check.ts';
 import { parseImage } from './image.ts';
 import type { Plan, SpecPath } from './plan.ts';
+import { amountOf } from './quantity.ts';
 import type { Project } from './schema.ts';
 import { referencesOf } from './variables.ts';
 
@@ -28,7 +29,7 @@ export function findWarnings(project: Project, plan: Plan): Warning[] {
           message: `${image} names no version, so that each start may run another one`,
         });
     }
-  warnings.push(...unknownVariables(project, plan));
+  warnings.push(...unknownVariables(project, plan), ...tightQuota(plan));
   for (const [name, { route }] of containers)
     if (environment.edge === 'gateway' && typeof route === 'object' && route.bodySize !== undefined)
       warnings.push({
@@ -54,4 +55,19 @@ function unknownVariables(project: Project, { workloads, jobs }: Plan): Warning[
       );
     }),
   );
+}
+
+/** A roll starts a new copy before it ends an old one; without room for that it would stand still. */
+function tightQuota({ environment, workloads }: Plan): Warning[] {
+  const copies = (each: Plan['workloads'][number]) => each.autoscale?.max ?? each.replicas;
+  return (['cpuLimit', 'memoryLimit'] as const).flatMap((limit) => {
+    const rolling = workloads
+      .filter((each) => !each.stateful && copies(each) > 0)
+      .map((each) => amountOf(each.resources[limit]));
+    const sum = workloads.reduce((total, each) => total + copies(each) * amountOf(each.resources[limit]), 0);
+    const most = environment.quota[limit === 'cpuLimit' ? 'cpu' : 'memory'];
+    if (rolling.length === 0 || sum + Math.max(...rolling) <= amountOf(most)) return [];
+    const message = `at its most this uses so much of the ${most} that environment ${environment.name} allows that a new copy may find no room to start`;
+    return [{ path: ['containers'], message }];
+  });
 }

@@ -127,6 +127,11 @@ export const errorKinds = {
     text: 'Environment {environment} has runtime none: Plinth writes Git only and sees no objects there. {fix}',
   },
   OBJECT_REFUSED: { status: 422, retry: false, text: 'The API server refuses {object}: {why}.' },
+  OBJECT_CONFLICT: {
+    status: 409,
+    retry: true,
+    text: 'Somebody else keeps changing {object} at the same time: {why}.',
+  },
   OBJECT_FOREIGN: {
     status: 409,
     retry: false,

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { Fault } from '#base/errors.ts';
-import { addObject, type Draft, type Edit, editTree } from './edit.ts';
+import { addObject, createDraft, type Draft, type Edit, editTree, readAhead } from './edit.ts';
 import { clearStaleLock, syncFolder } from './locks.ts';
 import { writePack } from './pack.ts';
 import { gitFault } from './process.ts';
 import type { Repository } from './repository.ts';
 import { pathFault } from './tree-rules.ts';
-import { parseTree, readTree } from './trees.ts';
+import { readTree } from './trees.ts';
 
 export interface NewCommit {
   readonly edits: readonly Edit[];
@@ -35,7 +35,7 @@ export async function commit(
   for (const { edits } of commits) for (const { path } of edits) mustBeLegal(path);
   const moved = () => new Fault('REVISION_MOVED', { branch, expected: expected ?? 'nothing' });
   if ((await repository.tip()) !== expected) throw moved();
-  const draft = createDraft(repository);
+  const draft = createDraft((id) => readTree(repository.objects, id));
   const revisions = await writeCommits(draft, repository, expected, commits);
   const last = revisions.at(-1);
   if (last === undefined) return [];
@@ -54,17 +54,6 @@ export async function commit(
   return revisions;
 }
 
-function createDraft({ objects }: Repository): Draft {
-  const made: Draft['objects'] = new Map();
-  return {
-    objects: made,
-    tree: async (id) => {
-      const content = made.get(id)?.content;
-      return content === undefined ? await readTree(objects, id) : parseTree(Buffer.from(content));
-    },
-  };
-}
-
 async function writeCommits(
   draft: Draft,
   repository: Repository,
@@ -74,13 +63,15 @@ async function writeCommits(
   const revisions: string[] = [];
   let parent = expected;
   let tree = expected === undefined ? undefined : (await repository.describe(expected)).tree;
+  const paths = commits.flatMap(({ edits }) => edits.map(({ path }) => path));
+  await readAhead(draft, tree, paths);
   for (const { edits, author, at, ...text } of commits) {
     tree = (await editTree(draft, tree, edits)) ?? addObject(draft, 'tree', Buffer.alloc(0));
     const when = `${Math.max(0, Math.floor(at.getTime() / 1000))} +0000`;
     const lines = [
       `tree ${tree}`,
       ...(parent === undefined ? [] : [`parent ${parent}`]),
-      `author ${plain(author.name) || 'unknown'} <${plain(author.email).replaceAll(' ', '')}> ${when}`,
+      `author ${plain(author.name) || 'unknown'} <${plain(author.email)}> ${when}`,
       `committer ${committer} ${when}`,
     ];
     parent = addObject(draft, 'commit', Buffer.from(`${lines.join('\n')}\n\n${message(text)}`));

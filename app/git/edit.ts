@@ -8,11 +8,38 @@ export interface Edit {
   readonly content: string | Uint8Array | null;
 }
 
-/** New objects by id, in the order in which they were made; what is there already is not made again. */
+/** What a batch of commits will write: new objects by id, in the order in which they were made. */
 export interface Draft {
   readonly objects: Map<string, NewObject>;
-  /** The entries of a tree, of the draft or of the repository. */
+  /** The entries of trees, made or read. */
+  readonly trees: Map<string, Promise<readonly TreeEntry[]>>;
   tree(id: string): Promise<readonly TreeEntry[]>;
+}
+
+/** An empty draft on top of trees that `read` reads. */
+export function createDraft(read: (id: string) => Promise<readonly TreeEntry[]>): Draft {
+  const trees: Draft['trees'] = new Map();
+  const tree = (id: string) => {
+    const entries = trees.get(id) ?? read(id);
+    trees.set(id, entries);
+    return entries;
+  };
+  return { objects: new Map(), trees, tree };
+}
+
+/** Reads the folders on the way to these paths, all of a level at once, so that the edits find them read. */
+export async function readAhead(draft: Draft, tree: string | undefined, paths: readonly string[]): Promise<void> {
+  if (tree === undefined) return;
+  const below = new Map<string, string[]>();
+  for (const path of paths) {
+    const slash = path.indexOf('/');
+    const inside = slash < 0 ? undefined : (below.get(path.slice(0, slash)) ?? []);
+    if (inside === undefined) continue;
+    inside.push(path.slice(slash + 1));
+    below.set(path.slice(0, slash), inside);
+  }
+  const folders = (await draft.tree(tree)).filter((entry) => isFolder(entry) && below.has(entry.name));
+  await Promise.all(folders.map(({ id, name }) => readAhead(draft, id, below.get(name) ?? [])));
 }
 
 /** Adds an object to the draft and gives its id. */
@@ -42,7 +69,9 @@ export async function editTree(
       continue;
     }
     const name = path.slice(0, slash);
-    below.set(name, [...(below.get(name) ?? []), { path: path.slice(slash + 1), content }]);
+    const inside = below.get(name) ?? [];
+    inside.push({ path: path.slice(slash + 1), content });
+    below.set(name, inside);
   }
   for (const [name, inside] of below) {
     const entry = entries.get(name);
@@ -51,7 +80,11 @@ export async function editTree(
     if (id !== undefined) entries.set(name, { mode: folderMode, name, id });
     else if (present !== undefined) entries.delete(name);
   }
-  return entries.size === 0 ? undefined : addObject(draft, 'tree', writeTree([...entries.values()]));
+  if (entries.size === 0) return undefined;
+  const rows = [...entries.values()];
+  const id = addObject(draft, 'tree', writeTree(rows));
+  draft.trees.set(id, Promise.resolve(rows));
+  return id;
 }
 
 function fileEntry(draft: Draft, name: string, content: string | Uint8Array): TreeEntry {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { crc32, deflate, deflateSync } from 'node:zlib';
+import { constants, crc32, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
 import { syncFolder } from './locks.ts';
 
 /** An object that is to be written. */
@@ -15,7 +15,7 @@ export interface NewObject {
 const typeNumbers = { commit: 1, tree: 2, blob: 3 } as const;
 /** Content above this is compressed by another thread, so that large manifests do not hold up everything else. */
 const mostSyncBytes = 8192;
-const deflateElsewhere = promisify(deflate);
+const deflateElsewhere = promisify<Uint8Array, ZlibOptions, Buffer>(deflate);
 
 /**
  * Writes objects as one pack with its index (gitformat-pack, version 2, no deltas) and returns when both are on the
@@ -33,16 +33,15 @@ export async function writePack(directory: string, objects: readonly NewObject[]
   const checksum = sha1(body);
   const index = indexOf(objects, entries, head.length, checksum);
   const name = join(folder, `pack-${checksum.toString('hex')}`);
-  const part = join(folder, `tmp_pack_${randomUUID()}`);
+  // git takes everything that ends in .pack or .idx for its own, so these do not.
+  const packPart = join(folder, `tmp_pack_${randomUUID()}`);
+  const indexPart = join(folder, `tmp_idx_${randomUUID()}`);
   try {
-    await Promise.all([
-      writeSynced(`${part}.pack`, [...body, checksum]),
-      writeSynced(`${part}.idx`, [...index, sha1(index)]),
-    ]);
-    await rename(`${part}.pack`, `${name}.pack`);
-    await rename(`${part}.idx`, `${name}.idx`);
+    await Promise.all([writeSynced(packPart, [...body, checksum]), writeSynced(indexPart, [...index, sha1(index)])]);
+    await rename(packPart, `${name}.pack`);
+    await rename(indexPart, `${name}.idx`);
   } catch (error) {
-    for (const file of [`${part}.pack`, `${part}.idx`]) await rm(file, { force: true });
+    for (const file of [packPart, indexPart]) await rm(file, { force: true });
     throw error;
   }
   await syncFolder(folder);
@@ -58,7 +57,10 @@ async function encode({ type, content }: NewObject): Promise<Buffer> {
     group = rest % 128;
   }
   head.push(group);
-  const packed = content.length > mostSyncBytes ? await deflateElsewhere(content) : deflateSync(content);
+  // Trees are mostly ids, which do not shrink: no time is spent on them.
+  const options = { level: type === 'tree' ? constants.Z_BEST_SPEED : constants.Z_DEFAULT_COMPRESSION };
+  const packed =
+    content.length > mostSyncBytes ? await deflateElsewhere(content, options) : deflateSync(content, options);
   return Buffer.concat([Uint8Array.from(head), packed]);
 }
 
@@ -73,18 +75,22 @@ function indexOf(objects: readonly NewObject[], entries: readonly Buffer[], star
   // Offsets here have 31 bits; what a batch writes is far below.
   if (end >= 2 ** 31) throw new RangeError('a pack of 2 GiB and more cannot be written');
   rows.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const fan = Buffer.alloc(256 * 4);
-  for (const { id } of rows)
-    for (let first = Number.parseInt(id.slice(0, 2), 16); first < 256; first++)
-      fan.writeUInt32BE(fan.readUInt32BE(first * 4) + 1, first * 4);
+  const firstBytes = rows.map(({ id }) => Number.parseInt(id.slice(0, 2), 16));
   const words = (values: number[]) => {
     const buffer = Buffer.alloc(values.length * 4);
     for (const [i, value] of values.entries()) buffer.writeUInt32BE(value, i * 4);
     return buffer;
   };
   const magic = Uint8Array.of(0xff, 0x74, 0x4f, 0x63, 0, 0, 0, 2);
+  const fan = words(Array.from({ length: 256 }, (_, byte) => upTo(firstBytes, byte)));
   const ids = Buffer.from(rows.map(({ id }) => id).join(''), 'hex');
   return [magic, fan, ids, words(rows.map(({ crc }) => crc)), words(rows.map(({ offset }) => offset)), packChecksum];
+}
+
+/** How many of the ordered numbers are at most `most`. */
+function upTo(ordered: readonly number[], most: number): number {
+  const index = ordered.findIndex((value) => value > most);
+  return index < 0 ? ordered.length : index;
 }
 
 function sha1(parts: readonly Uint8Array[]): Buffer {

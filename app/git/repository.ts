@@ -1,10 +1,11 @@
+import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Branch, createBranch } from './branch.ts';
 import type { CommitInfo } from './commit-info.ts';
 import { createObjectReader, type ObjectReader } from './objects.ts';
 import { prepare } from './prepare.ts';
 import { createGit, type Git } from './process.ts';
-import { createReads } from './reads.ts';
+import { createReads, type Reads } from './reads.ts';
 import { diffTrees, listTree, type TreeChange, type TreeEntry } from './trees.ts';
 
 export interface TreeFile {
@@ -77,8 +78,7 @@ export async function openRepository(options: {
     blobId: reads.blobId,
     list: async (revision, folder) => {
       const files = await listTree(objects, await reads.tree(revision, folder), folder);
-      const sizes = await Promise.all(files.map(({ id }) => objects.info(id)));
-      return files.map(({ path, mode, id }, index) => ({ path, mode, blob: id, size: sizes[index]?.size ?? 0 }));
+      return await Promise.all(files.map((file) => withSize(objects, file)));
     },
     readMany: (revision, paths) => Promise.all(paths.map((path) => reads.blob(revision, path))),
     changed: async (from, to, folder) => {
@@ -93,16 +93,38 @@ export async function openRepository(options: {
       if (start === undefined) return [];
       await reads.commit(start);
       const range = before === undefined ? [start] : [`${before}^@`];
-      const { stdout } = await git.run(['rev-list', `--max-count=${limit}`, ...range, '--', path || '.']);
+      const paths = path === '' ? [] : [path];
+      const args = ['--literal-pathspecs', 'rev-list', `--max-count=${limit}`, ...range, '--', ...paths];
+      const { stdout } = await git.run(args);
       return await Promise.all(stdout.toString('latin1').split('\n').filter(Boolean).map(reads.commit));
     },
     isAncestor: async (older, newer) => {
       await Promise.all([reads.commit(older), reads.commit(newer)]);
-      if (older === newer) return true;
+      if (await isNear(reads, older, newer)) return true;
       return (await git.run(['merge-base', '--is-ancestor', older, newer], { accept: [0, 1] })).code === 0;
     },
     close: async () => {
       await Promise.all([objects.close(), head.close()]);
     },
   };
+}
+
+async function withSize(objects: ObjectReader, file: { path: string; mode: string; id: string }): Promise<TreeFile> {
+  const { path, mode, id } = file;
+  const size = (await objects.info(id))?.size;
+  if (size === undefined) throw new Fault('REPOSITORY_UNAVAILABLE', { why: `object ${id} of ${path} is missing` });
+  return { path, mode, blob: id, size };
+}
+
+/** So many commits back a revision is looked for without starting a process. */
+const nearCommits = 50;
+
+/** True when `older` is found a short way back from `newer`; false says nothing. */
+async function isNear(reads: Reads, older: string, newer: string): Promise<boolean> {
+  let revision: string | undefined = newer;
+  for (let steps = 0; steps < nearCommits && revision !== undefined; steps++) {
+    if (revision === older) return true;
+    revision = (await reads.commit(revision)).parents[0];
+  }
+  return false;
 }

@@ -43,6 +43,7 @@ export async function readBody(
   const zipped = isZipped(request);
   const sent = await collect(request, clock, limits);
   const text = decode(zipped ? await inflate(sent, limits.mostBytes) : sent);
+  if (text.includes('\0')) throw zeroByte();
   const kind = declared ?? (/^\s*\{/.test(text) ? 'json' : 'yaml');
   return kind === 'yaml' ? { kind, text } : { kind, text, value: parseJson(text) };
 }
@@ -132,7 +133,17 @@ function parseJson(text: string): unknown {
   }
   if (isDeeperThan(mostDepth, value))
     throw new Fault('BODY_INVALID', { why: `it is nested deeper than ${mostDepth} levels` });
+  if (holdsZero(value)) throw zeroByte();
   return value;
+}
+
+/** No database column, file of Git or variable of a process can hold one. */
+const zeroByte = () => new Fault('BODY_INVALID', { why: 'it holds a zero byte' });
+
+function holdsZero(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, inner]) => key.includes('\0') || holdsZero(inner));
 }
 
 /** Without recursion: what it guards against is the overflow of the stack. */

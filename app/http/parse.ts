@@ -14,6 +14,7 @@ export function parseQuery(schema: z.ZodObject | undefined, search: string): Rec
   const findings: Finding[] = [];
   for (const [name, value] of new URLSearchParams(search)) {
     if (name in given) findings.push({ file: 'query', path: name, message: 'it is given twice; once is wanted' });
+    if (`${name}${value}`.includes('\0')) findings.push({ file: 'query', path: name, message: 'it holds a zero byte' });
     given[name] = value;
   }
   if (findings.length > 0) throw new Fault('REQUEST_INVALID', { findings });

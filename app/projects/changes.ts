@@ -15,21 +15,50 @@ export const getChange =
         throw new Fault('CHANGE_NOT_FOUND', { change: params.id });
       return change;
     };
-    let wake = () => {};
-    const ended = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    const stop = doors.notices.on('change_ended', () => wake(), params.id);
-    try {
-      const change = await read();
-      if (change.state !== 'accepted' || query.wait === 0) return { json: toChangeView(change) };
-      const timer = doors.clock.sleep(query.wait * 1000, request.signal).catch(() => {});
-      await Promise.race([ended, timer]);
-      return { json: toChangeView(await read()) };
-    } finally {
-      stop();
-    }
+    return { json: toChangeView(await readEnded(doors, params.id, read, query.wait * 1000, request.signal)) };
   };
+
+/**
+ * Reads a change when it has ended, or when the time is over. Notices are hints that get lost with their connection:
+ * after a gap the change is looked at again.
+ */
+async function readEnded(
+  { notices, clock }: ProjectDoors,
+  id: string,
+  read: () => Promise<Change>,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<Change> {
+  let look = () => {};
+  let noticed = false;
+  let over = waitMs === 0;
+  const notice = () => {
+    noticed = true;
+    look();
+  };
+  const finish = () => {
+    over = true;
+    look();
+  };
+  const stops = [notices.on('change_ended', notice, id), notices.onGap(notice)];
+  const answered = new AbortController();
+  clock.sleep(waitMs, AbortSignal.any([signal, answered.signal])).then(finish, finish);
+  try {
+    for (;;) {
+      const last = over;
+      noticed = false;
+      const change = await read();
+      if (change.state !== 'accepted' || last) return change;
+      if (noticed || over) continue;
+      await new Promise<void>((resolve) => {
+        look = resolve;
+      });
+    }
+  } finally {
+    answered.abort();
+    for (const stop of stops) stop();
+  }
+}
 
 export const listChanges =
   (doors: ProjectDoors): Handlers['listChanges'] =>

@@ -1,8 +1,8 @@
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Handlers } from '#contract/routes.ts';
-import { manifestsFile, projectName, specFile } from '#environments/layout.ts';
-import { acceptChange } from '#publish/store.ts';
+import { manifestsFile, type ProjectKey, projectName, specFile } from '#environments/layout.ts';
+import { acceptChange, readChanges } from '#publish/store.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
 import { accepted, difference } from './put.ts';
 
@@ -15,9 +15,9 @@ export const deleteProject =
       doors.repository.blobId(tip, specFile(key)),
       doors.repository.read(tip, manifestsFile(key)),
     ]);
-    if (blob === undefined) throw new Fault('PROJECT_NOT_FOUND', { ...key });
+    if (blob === undefined && !(await isOnItsWay(doors, key))) throw new Fault('PROJECT_NOT_FOUND', { ...key });
     if (request.ifMatch !== undefined && request.ifMatch !== '*' && request.ifMatch !== blob)
-      throw new Fault('PRECONDITION_FAILED', { expected: request.ifMatch, actual: blob });
+      throw new Fault('PRECONDITION_FAILED', { expected: request.ifMatch, actual: blob ?? 'absent' });
     if (query.dryRun) return { status: 200, json: difference(Buffer.from(manifests ?? '').toString('utf8'), '') };
     const wanted = projectName(key);
     if (query.confirm === undefined) throw new Fault('CONFIRMATION_NEEDED', { wanted });
@@ -34,3 +34,8 @@ export const deleteProject =
     );
     return accepted(change);
   };
+
+/** A project may be deleted as soon as its first change was accepted: changes are written in their order. */
+async function isOnItsWay({ database }: ProjectDoors, key: ProjectKey): Promise<boolean> {
+  return (await readChanges(database, { ...key, state: 'accepted', limit: 1 })).length > 0;
+}

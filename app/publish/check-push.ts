@@ -16,7 +16,7 @@ import type { PushView } from '#git/serve.ts';
 import { isFolder } from '#git/trees.ts';
 import type { Rendered } from '#synth/render.ts';
 import { renderSpec } from './prepare.ts';
-import { readHosts } from './store.ts';
+import { countStanding, readHosts } from './store.ts';
 
 const mostLines = 40;
 
@@ -28,6 +28,8 @@ const mostLines = 40;
 export async function checkPush(database: Database, view: PushView): Promise<readonly string[]> {
   const changed = (await view.changed()).filter(({ path }) => path.startsWith(`${root}/`));
   const findings: Finding[] = changed.flatMap(({ path, after }) => pathFaults(path, after));
+  for (const { path, after } of changed)
+    if (after === undefined) findings.push(...(await orphanFaults(database, path)));
   const environments = await readEnvironments(view, findings);
   if (environments !== undefined && findings.length === 0) {
     const keys = new Map<string, ProjectKey>();
@@ -51,6 +53,15 @@ function pathFaults(path: string, after: string | undefined): Finding[] {
       ? []
       : fault('has no meaning here; a project is environments/<environment>/<team>/<project>/project.yaml');
   return [];
+}
+
+/** An environment that goes while its projects stand in a cluster would leave objects that nobody looks after. */
+async function orphanFaults(database: Database, path: string): Promise<Finding[]> {
+  const place = placeOf(path);
+  const standing = place.kind === 'environment' ? await countStanding(database, place.environment) : 0;
+  if (standing === 0) return [];
+  const message = `${standing} of its projects still have objects in the cluster; delete these first, then the environment`;
+  return [{ file: path, path: '', message }];
 }
 
 async function readEnvironments(
@@ -115,13 +126,19 @@ async function renderPushed(
   return renderSpec(key, spec, environment);
 }
 
-/** manifests.yaml is Plinth's: a push may leave it as it was, take it away with its spec, or bring what synth makes. */
+/**
+ * manifests.yaml is Plinth's: a push may leave it as it was, take it away with its spec, bring what synth makes, or
+ * carry it along when a folder is renamed, which a rendering commit answers.
+ */
 async function manifestsFaults(view: PushView, key: ProjectKey, made: Rendered | undefined): Promise<Finding[]> {
   const path = manifestsFile(key);
-  const change = (await view.changed()).find((entry) => entry.path === path);
+  const changes = await view.changed();
+  const change = changes.find((entry) => entry.path === path);
   if (change === undefined) return [];
   const content = await view.read(path);
   if (made === undefined && content === undefined) return [];
+  const cameAlong = changes.some(({ before, after }) => before === change.after && after === undefined);
+  if (made !== undefined && content !== undefined && cameAlong) return [];
   if (made !== undefined && content !== undefined && Buffer.from(content).toString('utf8') === made.manifests)
     return [];
   return [

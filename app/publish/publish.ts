@@ -12,6 +12,7 @@ import type { Repository } from '#git/repository.ts';
 import type { Secrets } from '#secrets/secrets.ts';
 import type { Rendered } from '#synth/render.ts';
 import type { Environments } from './environments.ts';
+import { type HostDoors, otherOwner } from './hosts.ts';
 import { type Before, type Edit, type Prepared, prepare, subjectOf } from './prepare.ts';
 import {
   type Change,
@@ -20,7 +21,6 @@ import {
   type Ending,
   finishChanges,
   postponeChanges,
-  readHosts,
   recordRenders,
   writeIndex,
 } from './store.ts';
@@ -45,12 +45,6 @@ const standardLength = 32;
 interface Ready {
   readonly change: Change;
   readonly prepared: Prepared;
-}
-
-/** Hosts as this group leaves them: taken by its changes, or set free with a removed project. */
-interface HostClaims {
-  readonly taken: Map<string, ProjectKey>;
-  readonly released: Set<string>;
 }
 
 /**
@@ -93,7 +87,12 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
   const overlay = new Map<string, string | null>();
   const endings: Ending[] = [];
   const ready: Ready[] = [];
-  const hosts: HostClaims = { taken: new Map(), released: new Set() };
+  const hosts: HostClaims = {
+    database: doors.database,
+    environments,
+    specOf: async (key) => (await readBefore(doors.repository, { ...key, kind: 'put' }, tip, overlay)).spec,
+    taken: new Map(),
+  };
 
   for (const change of claimed) {
     const written = await alreadyWritten(doors.repository, change, tip);
@@ -114,8 +113,7 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
         endings.push({ change, state: 'unchanged', revision: tip, problem: undefined });
         continue;
       }
-      if (prepared.rendered === undefined) hosts.released.add(keyText(change));
-      else await claimHosts(doors.database, change, prepared.rendered.hosts, hosts);
+      await claimHosts(change, prepared.rendered?.hosts ?? [], hosts);
       for (const edit of prepared.edits) overlay.set(edit.path, edit.content);
       ready.push({ change, prepared });
     } catch (error) {
@@ -219,16 +217,20 @@ async function alreadyWritten(
   change: Change,
   tip: string | undefined,
 ): Promise<string | undefined> {
-  if (change.attempts <= 1 || tip === undefined) return undefined;
+  // Rendering again gives the same bytes, so only what a person wished must not be written twice.
+  if (change.attempts <= 1 || tip === undefined || change.kind === 'render') return undefined;
   const path = change.kind === 'settings' ? environmentFile(change.environment) : specFile(change);
-  const paths = change.kind === 'render' ? manifestsFile(change) : path;
-  const commits = await repository.history(paths, { limit: 200 });
-  return commits.find((found) => found.trailers['Plinth-Change'] === change.id)?.revision;
+  const commits = await repository.history(path, { limit: 200 });
+  const found = commits.find(({ trailers }) => trailers['Plinth-Change'] === change.id);
+  if (found === undefined) return undefined;
+  // Anyone who pushes can write a trailer: what counts is that the wish itself stands there.
+  const wished = change.content === undefined ? undefined : blobIdOf(change.content);
+  return (await repository.blobId(found.revision, path)) === wished ? found.revision : undefined;
 }
 
 async function readBefore(
   repository: Repository,
-  change: Change,
+  change: Pick<Change, 'kind' | keyof ProjectKey>,
   tip: string | undefined,
   overlay: ReadonlyMap<string, string | null>,
 ): Promise<Before> {
@@ -247,20 +249,18 @@ async function readBefore(
   return { spec: texts[0], specBlob, manifests: texts[1], environmentYaml: undefined };
 }
 
+interface HostClaims extends HostDoors {
+  /** By changes of this group. */
+  readonly taken: Map<string, ProjectKey>;
+}
+
 /** @throws Fault HOST_TAKEN when another project, in Git or earlier in this group, serves one of the hosts */
-async function claimHosts(
-  database: Database,
-  change: Change,
-  hosts: readonly string[],
-  { taken, released }: HostClaims,
-): Promise<void> {
-  const standing = [...(await readHosts(database, hosts))].filter(([, owner]) => !released.has(keyText(owner)));
-  const owners = new Map([...standing, ...taken]);
-  for (const host of hosts) {
-    const owner = owners.get(host);
-    if (owner !== undefined && keyText(owner) !== keyText(change))
-      throw new Fault('HOST_TAKEN', { host, owner: keyText(owner) });
-  }
+async function claimHosts(change: Change, hosts: readonly string[], claims: HostClaims): Promise<void> {
+  const { taken } = claims;
+  const earlier = hosts.find((host) => keyText(taken.get(host) ?? change) !== keyText(change));
+  const owned =
+    earlier === undefined ? await otherOwner(claims, change, hosts) : ([earlier, taken.get(earlier)!] as const);
+  if (owned !== undefined) throw new Fault('HOST_TAKEN', { host: owned[0], owner: keyText(owned[1]) });
   for (const host of hosts) taken.set(host, change);
 }
 

@@ -13,9 +13,10 @@ import {
 } from '#environments/layout.ts';
 import type { Environment } from '#environments/schema.ts';
 import { blobIdOf } from '#git/blob-id.ts';
+import { otherOwner } from './hosts.ts';
 import { renderSpec } from './prepare.ts';
 import { makeSecrets, type PublishDoors } from './publish.ts';
-import { acceptChange, readCursor, readHosts, recordRenders, writeCursor, writeIndex } from './store.ts';
+import { acceptChange, readCursor, recordRenders, writeCursor, writeIndex } from './store.ts';
 
 /** Up to so many projects get the very commit that touched them into the index; beyond that, the scanned one. */
 const mostNamed = 50;
@@ -32,8 +33,7 @@ export async function scan(doors: PublishDoors, scanned: string | undefined): Pr
   const environments = await doors.environments.at(tip);
   const touched = await touchedProjects(doors, from, tip);
   for (const key of touched) {
-    const environment = environments.get(key.environment);
-    if (environment !== undefined) await look(doors, key, environment, tip, touched.length <= mostNamed);
+    if (environments.has(key.environment)) await look(doors, key, environments, tip, touched.length <= mostNamed);
   }
   await writeCursor(doors.database, 'publish', tip);
   await notify(doors.database, 'revisions', tip);
@@ -77,7 +77,7 @@ async function touchedProjects(
 async function look(
   doors: PublishDoors,
   key: ProjectKey,
-  environment: Environment,
+  environments: ReadonlyMap<string, Environment>,
   tip: string,
   named: boolean,
 ): Promise<void> {
@@ -88,11 +88,11 @@ async function look(
     return;
   }
   try {
-    const rendered = renderSpec(key, spec, environment);
+    const rendered = renderSpec(key, spec, environments.get(key.environment)!); // the caller has looked
     if (manifests === undefined || Buffer.from(manifests).toString('utf8') !== rendered.manifests)
       return await askToRender(doors, key);
-    const owners = await readHosts(doors.database, rendered.hosts);
-    const taken = [...owners].find(([, owner]) => keyText(owner) !== keyText(key));
+    const specOf = (other: ProjectKey) => doors.repository.read(tip, specFile(other));
+    const taken = await otherOwner({ database: doors.database, environments, specOf }, key, rendered.hosts);
     if (taken !== undefined) throw new Fault('HOST_TAKEN', { host: taken[0], owner: keyText(taken[1]) });
     await makeSecrets(doors.secrets, key, rendered.secrets, 'plinth');
     await recordRenders(doors.database, [{ ...key, ...rendered }]);

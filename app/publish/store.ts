@@ -241,6 +241,15 @@ export async function readHosts(
   return new Map(rows.map(({ host, environment, team, project }) => [host, { environment, team, project }]));
 }
 
+/** How many projects of an environment still have objects in its cluster. */
+export async function countStanding(database: Database, environment: string): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    'select count(distinct (team, project))::int as count from inventory where environment = $1',
+    [environment],
+  );
+  return rows[0]?.count ?? 0;
+}
+
 /** What lists show of a project without reading Git. */
 export interface IndexEntry {
   readonly hosts: readonly string[];

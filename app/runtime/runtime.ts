@@ -29,7 +29,7 @@ export type HealthState = 'healthy' | 'progressing' | 'suspended' | 'missing' | 
 
 export interface Health {
   readonly state: HealthState;
-  /** Why, in a sentence a person can act on; empty when healthy. */
+  /** Why, in a sentence a person can act on; when healthy, empty or a remark (an Ingress without address). */
   readonly reason: string;
 }
 
@@ -105,7 +105,7 @@ export interface Runtime {
   refusedBecause(object: KubernetesObject, allowance: Allowance): string | undefined;
   /**
    * Server-side apply of one object with our field manager. Conflicts are named in `takenOver` before they are forced.
-   * @throws Fault OBJECT_REFUSED | OBJECT_FOREIGN | NAMESPACE_TERMINATING | RUNTIME_UNAVAILABLE
+   * @throws Fault OBJECT_REFUSED | OBJECT_FOREIGN | OBJECT_CONFLICT | NAMESPACE_TERMINATING | RUNTIME_UNAVAILABLE
    */
   apply(object: KubernetesObject, options?: ApplyOptions): Promise<AppliedObject>;
   /** Deletes by uid, with the last seen resource version as precondition where one is given. */

@@ -5,7 +5,7 @@ import { secretsOf } from '../secrets.ts';
 import { labelsOf, quantity, selectorOf, serviceAccountName } from './scope.ts';
 import { secretKey } from './secrets.ts';
 
-export const usesSecretsAnnotation = 'plinth.dev/uses-secrets';
+const usesSecretsAnnotation = 'plinth.dev/uses-secrets';
 const nodeGroupLabel = 'plinth.dev/node-group';
 
 /** The name of the ConfigMap that holds a container's files. */

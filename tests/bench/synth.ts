@@ -20,7 +20,7 @@ const inputs = readdirSync(golden, { recursive: true, encoding: 'utf8' })
     const yaml = readFileSync(new URL(`${folder}/environment.yaml`, golden));
     const environment = loadEnvironment(folder, yaml);
     const spec = readFileSync(new URL(path, golden));
-    const input = { environment, spec, key: { environment: folder, team: 'acme', project: basename(name) } };
+    const input = { environment, spec, key: { environment: folder, team: 'atlas', project: basename(name) } };
     return { name, input, objects: parseManifests(render(input).manifests) };
   });
 

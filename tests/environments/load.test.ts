@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { formatFinding, InvalidInput } from '#environments/finding.ts';
 import { environmentFile } from '#environments/layout.ts';
 import { loadEnvironment, loadEnvironments } from '#environments/load.ts';
+import type { EnvironmentInput } from '#environments/schema.ts';
 
 const head = 'apiVersion: plinth.dev/v1\nkind: Environment\n';
 const file = (name: string, more: string) => ({ path: environmentFile(name), content: Buffer.from(head + more) });
@@ -19,7 +20,8 @@ function findingsOf(run: () => unknown): string[] {
 
 describe('one environment', () => {
   test('is filled with defaults and frozen through and through', () => {
-    const environment = loadEnvironment('dev', `${head}domain: dev.example.com\n`);
+    const written: EnvironmentInput = { apiVersion: 'plinth.dev/v1', kind: 'Environment', domain: 'dev.example.com' };
+    const environment = loadEnvironment('dev', JSON.stringify(written));
     expect([environment.name, environment.domain, environment.quota.pods]).toEqual(['dev', 'dev.example.com', 40]);
     expect(environment.network.deniedRanges).toContain('169.254.0.0/16');
     expect(() => Object.assign(environment.network.deniedRanges, { 0: '1.1.1.1/32' })).toThrow(TypeError);
@@ -42,6 +44,14 @@ describe('one environment', () => {
     expect(findingsOf(() => loadEnvironment('dev', text))).toEqual([
       'environments/dev/environment.yaml:1:1 ingress.gateway: edge: gateway needs ingress.gateway with name and namespace',
       'environments/dev/environment.yaml:5:17 hosts.shop[0]: a.apps.example.com lies below apps.example.com, whose hosts belong to projects by their names',
+    ]);
+  });
+
+  test('looks for a cluster by itself only where it is local', () => {
+    const text = `${head}domain: a.b\nruntime: auto\n`;
+    expect(loadEnvironment('local', text).runtime).toBe('auto');
+    expect(findingsOf(() => loadEnvironment('dev', text))).toEqual([
+      'environments/dev/environment.yaml:4:1 runtime: only the environment local looks for a cluster by itself; say kubernetes or none',
     ]);
   });
 

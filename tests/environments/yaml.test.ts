@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { formatFinding, InvalidInput } from '#environments/finding.ts';
 import { parseYaml } from '#environments/yaml.ts';
 
-const valueOf = (text: string | Uint8Array) => parseYaml(text, 'file.yaml').value;
+const read = (text: string | Uint8Array) => parseYaml(text, 'file.yaml').value;
 
 function refusalOf(text: string | Uint8Array): string {
   try {
@@ -16,23 +16,23 @@ function refusalOf(text: string | Uint8Array): string {
 
 describe('what is read', () => {
   test('block and flow, comments, both kinds of line ends, a byte order mark', () => {
-    expect(valueOf('a: 1\r\nb: # why\r\n  - x\r\n  - { c: true }\r\n')).toEqual({ a: 1, b: ['x', { c: true }] });
-    expect(valueOf('\uFEFFa: 1')).toEqual({ a: 1 });
-    expect(valueOf(Buffer.from('ä: ö'))).toEqual({ ä: 'ö' });
+    expect(read('a: 1\r\nb: # why\r\n  - x\r\n  - { c: true }\r\n')).toEqual({ a: 1, b: ['x', { c: true }] });
+    expect(read('\uFEFFa: 1')).toEqual({ a: 1 });
+    expect(read(Buffer.from('ä: ö'))).toEqual({ ä: 'ö' });
   });
 
-  test('JSON', () => expect(valueOf('{"a": [1, "\\u0041", null]}')).toEqual({ a: [1, 'A', null] }));
+  test('JSON', () => expect(read('{"a": [1, "\\u0041", null]}')).toEqual({ a: [1, 'A', null] }));
 
   test('words of YAML 1.1 are text, and dates too', () => {
-    expect(valueOf('[yes, no, on, 012, 2001-01-01, ~]')).toEqual(['yes', 'no', 'on', 12, '2001-01-01', null]);
+    expect(read('[yes, no, on, 012, 2001-01-01, ~]')).toEqual(['yes', 'no', 'on', 12, '2001-01-01', null]);
   });
 
   test('aliases are filled in', () => {
-    expect(valueOf('a: &one { x: 1 }\nb: *one')).toEqual({ a: { x: 1 }, b: { x: 1 } });
+    expect(read('a: &one { x: 1 }\nb: *one')).toEqual({ a: { x: 1 }, b: { x: 1 } });
   });
 
   test('keys that mean something to JavaScript are keys like others', () => {
-    expect(Object.keys(valueOf('constructor: 1\ntoString: 2') as object)).toEqual(['constructor', 'toString']);
+    expect(Object.keys(read('constructor: 1\ntoString: 2') as object)).toEqual(['constructor', 'toString']);
   });
 });
 

@@ -12,14 +12,23 @@ import { temporaryDirectory } from './temporary.ts';
 
 export const silent: Log = createLog({ level: 'silent' });
 
-/** A new empty state repository for one test. */
-export async function useRepository(): Promise<Repository> {
+/** A new empty state repository; `remove` closes it and takes it away. */
+export async function openTemporary(): Promise<{ repository: Repository; remove(): Promise<void> }> {
   const { path, remove } = temporaryDirectory('plinth-git');
   const repository = await openRepository({ directory: join(path, 'state.git'), branch: 'main', log: silent });
-  onTestFinished(async () => {
-    await repository.close();
-    remove();
-  });
+  return {
+    repository,
+    remove: async () => {
+      await repository.close();
+      remove();
+    },
+  };
+}
+
+/** A new empty state repository for one test. */
+export async function useRepository(): Promise<Repository> {
+  const { repository, remove } = await openTemporary();
+  onTestFinished(remove);
   return repository;
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { describeWithCluster, type SharedCluster } from './cluster.ts';
 import { type Answer, type ControlPlane, startControlPlane } from './control-plane.ts';
@@ -93,21 +94,15 @@ export async function run(plinth: ControlPlane, name: string, spec: unknown): Pr
   );
 }
 
-/** Asks again until the answer is as wanted. */
+/** Asks again until the answer is as wanted, and gives it. */
 export async function eventually<T>(
   ask: () => Promise<T>,
-  wanted: (answer: T) => boolean,
+  wanted: (answer: T) => unknown,
   limitMs = 15_000,
 ): Promise<T> {
-  let last: T | undefined;
-  await expect
-    .poll(
-      async () => {
-        last = await ask();
-        return wanted(last) ? 'as wanted' : last;
-      },
-      { timeout: limitMs, interval: 15 },
-    )
-    .toBe('as wanted');
-  return last as T; // it was asked at least once
+  for (const end = Date.now() + limitMs; ; await sleep(15)) {
+    const answer = await ask();
+    if (wanted(answer)) return answer;
+    if (Date.now() > end) throw new Error(`not as wanted after ${limitMs} ms: ${JSON.stringify(answer)}`);
+  }
 }

@@ -44,7 +44,7 @@ export function goldens(): Golden[] {
   });
 }
 
-export const goldenEnvironment = (name: string): Environment =>
+const goldenEnvironment = (name: string): Environment =>
   loadEnvironment(name, readFileSync(join(folder, name, 'environment.yaml')));
 
 const environmentNames = () =>

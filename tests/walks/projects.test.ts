@@ -327,6 +327,36 @@ describeWalk('the API of projects', (walk) => {
     expect((await get('/api/v1/environments/local', { accept: 'application/yaml' })).text).toContain('runtime: auto');
   });
 
+  test('a zero byte is refused wherever it comes', async () => {
+    const asked = [
+      await walk.plinth.request('PUT', api, `# \0\n${smallest}`),
+      await walk.plinth.request('PUT', api, { ...json('nginx:1'), about: 'a\0b' }),
+      await walk.plinth.request('PUT', `${api}?message=%00`, smallest),
+      await post(`${api}/suspend`, { reason: 'a\0b' }),
+      await get('/api/v1/environments/local/projects?q=%00'),
+    ];
+    expect(asked.map(({ status, body }) => `${status} ${body.code}`)).toEqual([
+      '400 BODY_INVALID',
+      '400 BODY_INVALID',
+      '400 REQUEST_INVALID',
+      '400 BODY_INVALID',
+      '400 REQUEST_INVALID',
+    ]);
+  });
+
+  test('a project may be deleted as soon as it was accepted', async () => {
+    const name = 'apis/short-lived';
+    const made = await walk.plinth.request('PUT', projectPath(name), smallest);
+    const removed = await walk.plinth.request('DELETE', `${projectPath(name)}?confirm=${name}`);
+    expect((await endOf(walk.plinth, made)).state).toBe('committed');
+    expect((await endOf(walk.plinth, removed)).state).toBe('committed');
+    await eventually(
+      () => get(projectPath(name)),
+      ({ status }) => status === 404,
+    );
+    expect((await walk.plinth.request('DELETE', `${projectPath(name)}?confirm=${name}`)).status).toBe(404);
+  });
+
   test('where nothing runs, Git is written all the same and the project says so', async () => {
     const path = '/api/v1/environments/dev/projects/apis/only-git';
     expect((await endOf(walk.plinth, await walk.plinth.request('PUT', path, smallest))).state).toBe('committed');

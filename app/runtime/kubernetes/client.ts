@@ -253,6 +253,10 @@ function whyOf(error: unknown, origin: string): string {
   return code === 'ECONNREFUSED' ? `nothing listens at ${origin}` : `${origin}: ${message || code}`;
 }
 
+/** True when a stream ended because nothing came for as long as it may be silent. */
+export const isSilence = (error: unknown): boolean =>
+  error instanceof Fault && error.cause instanceof errors.BodyTimeoutError;
+
 function codeOf(error: unknown): string {
   // An AggregateError of several addresses carries the code of its parts.
   return textOf(at(error, 'code')) || textOf(at(at(error, 'cause'), 'code'));

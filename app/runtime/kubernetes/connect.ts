@@ -50,7 +50,7 @@ export interface FindOptions {
 }
 
 /** The context of the cluster that `npm run cluster` starts. */
-export const ownContext = 'plinth-local';
+const ownContext = 'plinth-local';
 
 /**
  * Finds the cluster of the environment `local`, without a request to it: the setting KUBECONFIG, the kubeconfig that

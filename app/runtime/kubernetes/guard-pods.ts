@@ -1,6 +1,6 @@
 import type { Allowance } from '../runtime.ts';
 import { at, type Fields, fieldsOf, listOf, numberOf, textOf } from './fields.ts';
-import { hasObject, isOwnSecret } from './guard-scope.ts';
+import { claimFault, hasObject, isOwnSecret } from './guard-scope.ts';
 
 /**
  * What a pod template would give away: host access, privileges beyond the Pod Security level, API tokens, Secrets that
@@ -56,20 +56,25 @@ function volumesFault(spec: Fields, scope: Allowance): string | undefined {
   );
 }
 
+/** Every field is looked at: a harmless one beside it, or one that is null, must not hide a source. */
 function volumeFault(volume: Fields, scope: Allowance): string | undefined {
   const name = textOf(volume.name);
-  const kind = Object.keys(volume).find((key) => key !== 'name');
-  if (kind === undefined) return undefined;
-  if (!volumeKinds.includes(kind)) return `volume ${name} is a ${kind}; allowed are ${volumeKinds.join(', ')}`;
-  if (kind === 'secret') return undeclared(textOf(at(volume, 'secret', 'secretName')), scope);
-  if (kind !== 'projected') return undefined;
-  return first(listOf(at(volume, 'projected', 'sources')), (source) => {
-    const from = fieldsOf(source);
-    if (from.serviceAccountToken !== undefined) return `volume ${name} projects a token of the API server`;
-    if (from.clusterTrustBundle !== undefined || from.podCertificate !== undefined)
-      return `volume ${name} projects certificates of the cluster`;
-    return from.secret === undefined ? undefined : undeclared(textOf(at(from.secret, 'name')), scope);
-  });
+  const foreign = Object.keys(volume).find((key) => key !== 'name' && !volumeKinds.includes(key));
+  if (foreign !== undefined) return `volume ${name} is a ${foreign}; allowed are ${volumeKinds.join(', ')}`;
+  const secret = at(volume, 'secret', 'secretName');
+  const claim = { spec: at(volume, 'ephemeral', 'volumeClaimTemplate', 'spec') };
+  return (
+    (secret === undefined ? undefined : undeclared(textOf(secret), scope)) ??
+    claimFault(claim) ??
+    first(listOf(at(volume, 'projected', 'sources')), (source) => sourceFault(name, fieldsOf(source), scope))
+  );
+}
+
+function sourceFault(volume: string, source: Fields, scope: Allowance): string | undefined {
+  if (source.serviceAccountToken !== undefined) return `volume ${volume} projects a token of the API server`;
+  if (source.clusterTrustBundle !== undefined || source.podCertificate !== undefined)
+    return `volume ${volume} projects certificates of the cluster`;
+  return source.secret === undefined ? undefined : undeclared(textOf(at(source.secret, 'name')), scope);
 }
 
 function undeclared(secret: string, scope: Allowance): string | undefined {

@@ -1,7 +1,7 @@
 import { type Allowance, annotations, type KubernetesObject, keyOf } from '../runtime.ts';
 import { at, fieldsOf, listOf, textOf } from './fields.ts';
 import { podFault } from './guard-pods.ts';
-import { isOwnSecret } from './guard-scope.ts';
+import { claimFault, isOwnSecret } from './guard-scope.ts';
 import { resourceOf } from './resources.ts';
 
 type Check = (object: KubernetesObject, scope: Allowance) => string | undefined;
@@ -83,9 +83,14 @@ function serviceFault(object: KubernetesObject): string | undefined {
   return Object.keys(fieldsOf(spec.selector)).length === 0 ? 'spec.selector is empty' : undefined;
 }
 
+/** Parts of ingress annotations that run configuration, take hosts of others, or read Secrets of other namespaces. */
+const strongAnnotations = ['snippet', 'server-alias', 'default-backend', 'auth-secret', 'auth-tls', 'proxy-ssl'];
+
 function ingressFault({ metadata, spec }: KubernetesObject): string | undefined {
-  const annotation = Object.keys(metadata.annotations ?? {}).find((name) => name.includes('snippet'));
-  if (annotation !== undefined) return `annotation ${annotation} runs configuration in the ingress controller`;
+  const annotation = Object.keys(fieldsOf(metadata.annotations)).find((name) =>
+    strongAnnotations.some((part) => name.includes(part)),
+  );
+  if (annotation !== undefined) return `annotation ${annotation} reaches beyond the project`;
   const rules = listOf(at(spec, 'rules'));
   const paths = rules.flatMap((rule) => listOf(at(rule, 'http', 'paths')));
   const backends = [at(spec, 'defaultBackend'), ...paths.map((path) => at(path, 'backend'))];
@@ -123,22 +128,9 @@ function hostFault(hosts: readonly string[]): string | undefined {
   return host === '' ? 'a rule without a host would serve the hosts of others' : `host ${host} is a wildcard`;
 }
 
-function claimFault({ spec }: KubernetesObject): string | undefined {
-  if (textOf(at(spec, 'volumeName')) !== '')
-    return 'spec.volumeName would take a volume that another project may have filled';
-  const sources = [at(spec, 'dataSource'), at(spec, 'dataSourceRef')];
-  const foreign = sources.find((source) => at(source, 'namespace') !== undefined);
-  return foreign === undefined ? undefined : 'its data source is in another namespace';
-}
-
 function templatesFault({ spec }: KubernetesObject): string | undefined {
   for (const claim of listOf(at(spec, 'volumeClaimTemplates'))) {
-    const why = claimFault({
-      apiVersion: 'v1',
-      kind: 'PersistentVolumeClaim',
-      metadata: { name: '' },
-      spec: at(claim, 'spec'),
-    });
+    const why = claimFault(claim);
     if (why !== undefined) return why;
   }
   return undefined;

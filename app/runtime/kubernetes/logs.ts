@@ -40,7 +40,8 @@ export async function readLog(
     idleMs: asked.follow ? 0 : readIdleMs,
   });
   if (stream.status === 200) return stream.body;
-  const { body } = await stream.answer();
+  const { status, body } = await stream.answer();
+  if (status === 204) throw notFound(asked, 'its pod waits for a node');
   throw notFound(asked, textOf(at(body, 'message')) || String(body).trim());
 }
 

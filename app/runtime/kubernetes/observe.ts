@@ -121,7 +121,8 @@ export function createIndex(changed: (namespace: string) => void): Index {
         mine.count -= 1;
         if (mine.count === 0) flights.delete(name);
         const now = entryOf(key)?.live;
-        if (mine.muted && (answer === undefined || now === undefined || differs(answer, now))) changed(home(key));
+        const outdated = answer === undefined ? mine.muted : now === undefined || differs(answer, now);
+        if (outdated) changed(home(key));
       },
     };
   };

@@ -27,6 +27,7 @@ export function refusal(key: ObjectKey, { status, body }: Answer): Fault {
     return new Fault('NAMESPACE_TERMINATING', { namespace: key.namespace });
   if (status === 404 && textOf(at(body, 'kind')) !== 'Status')
     return new Fault('OBJECT_REFUSED', { object, why: `the cluster has no ${key.apiVersion} ${key.kind}` });
+  if (status === 409) return new Fault('OBJECT_CONFLICT', { object, why: withoutStop(message) });
   const fields = [...new Set(causes.map(({ field }) => field).filter((field) => field !== ''))];
   const immutable = status === 422 && message.includes('field is immutable');
   return new Fault('OBJECT_REFUSED', { object, why: withoutStop(message), status, fields, immutable });

@@ -2,7 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { type Loop, startLoop } from '#base/loop.ts';
-import type { Answer, Client, Stream } from './client.ts';
+import { type Answer, type Client, isSilence, type Stream } from './client.ts';
 import { at, listOf, textOf } from './fields.ts';
 import { isNewer, type Sink } from './observe.ts';
 import { collectionPath, type Resource } from './resources.ts';
@@ -25,7 +25,10 @@ export interface WatchOptions {
   readonly sink: Sink;
   readonly clock: Clock;
   readonly log: Log;
-  /** Bookmarks come about once a minute: a stream that is silent for longer is dead, whatever TCP says. */
+  /**
+   * Bookmarks come about once a minute: a stream that is silent for longer may be dead, whatever TCP says, and is opened
+   * again. (Where etcd reports its progress rarely, kinds that nobody uses have no bookmarks: one request then, no more.)
+   */
   readonly idleMs: number;
   report(state: WatchState): void;
 }
@@ -128,6 +131,7 @@ export function watchKind(options: WatchOptions): Loop {
   };
 
   const once = async (signal: AbortSignal) => {
+    following = false;
     if (broken && version !== undefined) await forgetIfRestored(signal);
     broken = false;
     if (version === undefined) {
@@ -153,6 +157,7 @@ export function watchKind(options: WatchOptions): Loop {
         return 'again';
       } catch (error) {
         if (signal.aborted) throw error;
+        if (isSilence(error)) return 'again';
         broken = true;
         if (error instanceof Absent) {
           version = undefined;
@@ -170,7 +175,7 @@ export function watchKind(options: WatchOptions): Loop {
   });
 }
 
-/** The kind does not exist in the cluster. */
+/** The kind comes with an extension that the cluster lacks. A built-in kind that is not found is a broken cluster. */
 class Absent extends Error {}
 /** The version that a watch would resume from is forgotten. */
 class Expired extends Error {}
@@ -184,7 +189,7 @@ function reasonOf(error: unknown): string {
 
 function refusedBecause(resource: Resource, { status, body }: Answer): Error {
   const message = textOf(at(body, 'message')) || String(body).trim();
-  if (status === 404) return new Absent(message);
+  if (status === 404 && resource.extension === true) return new Absent(message);
   if (status === 410) return new Expired(message);
   return new Error(`watching ${resource.plural} is refused (${status}): ${message}`);
 }

@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { Fault } from '#base/errors.ts';
+import { blobIdOf } from '#git/blob-id.ts';
+import { createBranch } from '#git/branch.ts';
 import { commit } from '#git/commit.ts';
+import type { Git, GitChild } from '#git/process.ts';
 import { openRepository, type Repository } from '#git/repository.ts';
 import { startProcess } from '#support/child-process.ts';
-import { git, newCommit, silent, useRepository, useSmallDisk, whyNoSmallDisk } from '#support/git.ts';
+import { git, newCommit, openTemporary, silent, useRepository, useSmallDisk, whyNoSmallDisk } from '#support/git.ts';
 import { describeUnless } from '#support/missing.ts';
 import { temporaryDirectory } from '#support/temporary.ts';
 
@@ -73,6 +78,41 @@ test('any bytes and any legal path arrive as they are', async () => {
   expect(await repository.read(revision!, 'bytes')).toEqual(Buffer.from(bytes));
 });
 
+test('any edits, in any batches, make the tree that they say', async () => {
+  const name = fc.constantFrom('a', 'b', 'a.b', 'a-b', 'a0', 'ü', '\u{10000}', '\uffee');
+  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'));
+  const edit = fc.record({ path, content: fc.option(fc.constantFrom('1', '2', 'x'.repeat(20_000))) });
+  const batches = fc.array(fc.array(fc.array(edit, { maxLength: 6 }), { minLength: 1, maxLength: 4 }), {
+    maxLength: 4,
+  });
+  await fc.assert(
+    fc.asyncProperty(batches, async (wishes) => {
+      const { repository, remove } = await openTemporary();
+      const model = new Map<string, string>();
+      let expected: string | undefined;
+      for (const wish of wishes) {
+        const commits = wish.map((edits) => ({ ...newCommit({}), edits }));
+        for (const { path: to, content } of wish.flat()) {
+          for (const present of [...model.keys()])
+            if (present === to || present.startsWith(`${to}/`)) model.delete(present);
+          // A removal below a file leaves the file; a file below it replaces it.
+          if (content !== null)
+            for (const present of [...model.keys()]) if (to.startsWith(`${present}/`)) model.delete(present);
+          if (content !== null) model.set(to, content);
+        }
+        expected = (await commit(repository, { expected, commits })).at(-1);
+        const files = await repository.list(expected!, '');
+        expect(files.map((file) => [file.path, file.blob])).toEqual(
+          [...model].map(([key, content]) => [key, blobIdOf(content)]).sort(([a], [b]) => (a! < b! ? -1 : 1)),
+        );
+      }
+      expect(await git(repository.directory, 'fsck', '--strict', '--no-dangling')).toBe('');
+      await remove();
+    }),
+    { numRuns: 25 },
+  );
+});
+
 test('a branch that is elsewhere is left alone', async () => {
   const repository = await useRepository();
   const [first] = await commit(repository, { expected: undefined, commits: [newCommit({ a: '1' })] });
@@ -110,6 +150,43 @@ test('of commits that race for one tip exactly one wins each time', async () => 
     expect(await repository.tip()).toBe(tip);
   }
   expect(await git(repository.directory, 'rev-list', '--count', 'main')).toBe('8');
+});
+
+test('a git that is killed between or during moves of the branch is started again', async () => {
+  const repository = await useRepository();
+  const [first, second, third] = await commit(repository, {
+    expected: undefined,
+    commits: [newCommit({ a: '1' }), newCommit({ a: '2' }), newCommit({ a: '3' })],
+  });
+  const started: GitChild[] = [];
+  const watched: Git = {
+    ...repository.git,
+    start: (...args) => {
+      const child = repository.git.start(...args);
+      started.push(child);
+      return child;
+    },
+  };
+  const branch = createBranch(watched, 'main');
+  onTestFinished(() => branch.close());
+  await branch.move(third, second!);
+  const ended = once(started[0]!, 'exit');
+  started[0]!.kill('SIGKILL');
+  await ended;
+  await branch.move(second, first!);
+  expect(await repository.tip()).toBe(first);
+  const wrong = branch.move(third, second!);
+  const right = branch.move(first, third!);
+  await expect(wrong).rejects.toMatchObject({ code: 'REPOSITORY_UNAVAILABLE' });
+  await right;
+  expect(await repository.tip()).toBe(third);
+  const cut = branch.move(third, first!);
+  started.at(-1)!.kill('SIGKILL');
+  await Promise.allSettled([cut]);
+  const tip = await repository.tip();
+  expect([third, first]).toContain(tip);
+  expect(await repository.read(tip!, 'a')).toBeDefined();
+  expect(started.length).toBeGreaterThan(1);
 });
 
 test('the lock of a killed git is removed once it is old, and not before', async () => {

@@ -23,9 +23,12 @@ test('many small packs become few, while reads and commits go on', async () => {
       expect(Buffer.from((await repository.read(first, 'a/file'))!).toString()).toBe('0');
     }
   })();
-  expect(await repack(repository)).toBe(true);
-  working = false;
-  await meanwhile;
+  try {
+    expect(await repack(repository)).toBe(true);
+  } finally {
+    working = false;
+    await meanwhile;
+  }
   expect(packs().length).toBeLessThan(50);
   expect(await git(repository.directory, 'fsck', '--strict')).toBe('');
   expect(await repository.history('a', { limit: 1000 })).toHaveLength(

@@ -36,7 +36,7 @@ test('a new repository is empty, closed to rewriting, and free of hooks', async 
     'transfer.fsckobjects': 'true',
     'uploadpack.allowfilter': 'true',
     'gc.auto': '0',
-    'fastimport.unpacklimit': '0',
+    'transfer.unpacklimit': '1',
     'protocol.version': '2',
   };
   for (const [name, value] of Object.entries(wanted)) expect(await git(directory, 'config', name)).toBe(value);
@@ -46,7 +46,7 @@ test('opening again keeps the commits and clears what a killed process left', as
   const repository = await useRepository();
   const { directory } = repository;
   const tip = await change(repository, { a: '1' });
-  const dead = ['refs/heads/main.lock', 'objects/pack/tmp_pack_x', 'fast_import_crash_1', 'plinth.config'];
+  const dead = ['refs/heads/main.lock', 'packed-refs.lock', 'objects/pack/tmp_pack_x', 'plinth.config'];
   for (const file of dead) writeFileSync(join(directory, file), '');
   const again = await openRepository({ directory, branch: 'main', log: silent });
   onTestFinished(() => again.close());
@@ -182,6 +182,10 @@ test('history, ancestry and description', async () => {
   expect(await repository.isAncestor(first, third)).toBe(true);
   expect(await repository.isAncestor(second, second)).toBe(true);
   expect(await repository.isAncestor(third, first)).toBe(false);
+  const many = Array.from({ length: 60 }, (_, index) => newCommit({ c: `${index}` }));
+  const last = (await commit(repository, { expected: third, commits: many })).at(-1)!;
+  expect(await repository.isAncestor(first, last)).toBe(true);
+  expect(await repository.isAncestor(last, first)).toBe(false);
   expect(await repository.describe(second)).toMatchObject({ parents: [first], subject: 'Two', trailers: {}, body: '' });
 });
 

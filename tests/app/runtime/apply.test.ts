@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fault } from '#base/errors.ts';
 import type { KubernetesObject } from '#runtime/runtime.ts';
 import { describeWithCluster, type SharedCluster } from '#support/cluster.ts';
+import { startApiProxy } from './api-proxy.ts';
 import {
   clusterOf,
   configMap,
@@ -283,6 +284,23 @@ describeWithCluster('apply and remove', (cluster) => {
     await Promise.all(names.map((name) => ours.runtime.apply(configMap(namespace, name, { name }))));
     const live = ours.runtime.observed(namespace).filter(({ key }) => key.kind === 'ConfigMap');
     expect(live.map(({ key }) => key.name).sort()).toEqual([...names].sort());
+  });
+
+  test('an object that somebody changes all the time is a reason to come back, after a bounded number of requests', async () => {
+    const proxy = await startApiProxy(await clusterOf(cluster().kubeconfig));
+    const namespace = await emptyNamespace();
+    const { runtime } = createRuntime(proxy.cluster, { installation: ours.installation });
+    const body = JSON.stringify({
+      kind: 'Status',
+      code: 409,
+      reason: 'Conflict',
+      message: 'the object has been modified',
+    });
+    proxy.intercept((_, method) => (method === 'PATCH' ? { status: 409, body } : undefined));
+    expect((await faultOf(runtime.apply(configMap(namespace, 'busy', {})))).code).toBe('OBJECT_CONFLICT');
+    expect(proxy.requests.filter((line) => line.startsWith('PATCH'))).toHaveLength(6);
+    await runtime.stop();
+    await proxy.stop();
   });
 
   test('reads the live object, or says that there is none', async () => {

@@ -167,7 +167,7 @@ describe('what the apply door refuses', () => {
     [service({ selector: {} }), 'spec.selector is empty'],
     [
       ingress({}, { 'nginx.ingress.kubernetes.io/configuration-snippet': 'x' }),
-      'annotation nginx.ingress.kubernetes.io/configuration-snippet runs configuration in the ingress controller',
+      'annotation nginx.ingress.kubernetes.io/configuration-snippet reaches beyond the project',
     ],
     [ingress({ rules: [{ http: { paths: [] } }] }), 'a rule without a host would serve the hosts of others'],
     [ingress({ rules: [{ host: '*.a.test' }] }), 'host *.a.test is a wildcard'],
@@ -218,6 +218,15 @@ describe('what the apply door refuses', () => {
     [pod({ automountServiceAccountToken: undefined }), 'automountServiceAccountToken must be false'],
     [pod({ serviceAccountName: 'admin' }), "service account admin is not among the project's objects"],
     [volume({ hostPath: { path: '/' } }), `volume v is a hostPath; allowed are ${kinds}`],
+    [volume({ emptyDir: null, hostPath: { path: '/' } }), `volume v is a hostPath; allowed are ${kinds}`],
+    [
+      volume({ ephemeral: { volumeClaimTemplate: { spec: { volumeName: 'pv' } } } }),
+      'spec.volumeName would take a volume that another project may have filled',
+    ],
+    [
+      ingress({}, { 'nginx.ingress.kubernetes.io/server-alias': 'x' }),
+      'annotation nginx.ingress.kubernetes.io/server-alias reaches beyond the project',
+    ],
     [volume({ nfs: { server: 'a', path: '/' } }), `volume v is a nfs; allowed are ${kinds}`],
     [volume({ csi: { driver: 'a' } }), `volume v is a csi; allowed are ${kinds}`],
     [volume({ secret: { secretName: 'foreign' } }), "Secret foreign is not among the project's Secrets"],

@@ -31,7 +31,7 @@ export async function clusterOf(kubeconfig: string): Promise<Cluster> {
   return found;
 }
 
-export const newInstallation = () => `ins-${randomBytes(6).toString('hex')}`;
+const newInstallation = () => `ins-${randomBytes(6).toString('hex')}`;
 
 /** A namespace name that nothing else in the run uses. */
 export const newNamespace = () => `local--team--${randomBytes(5).toString('hex')}`;

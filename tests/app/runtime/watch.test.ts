@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Cluster } from '#runtime/kubernetes/connect.ts';
 import { describeWithCluster, missing, startTestCluster, type TestCluster } from '#support/cluster.ts';
@@ -216,6 +218,25 @@ describeUnless(missing(), 'a watch over an API server that comes and goes', () =
     await own.api('PATCH', mapPath(namespace, 'one'), { data: { a: '3' } }, merge);
     await until(() => ours.find(namespace, 'ConfigMap', 'one')?.ownedDigest !== ownedDigest);
     await until(() => ours.runtime.state().connected);
+    await ours.runtime.stop();
+  });
+
+  test('a store that was restored, and so counts from lower again, is listed anew', async () => {
+    const ours = await startRuntime(await clusterOf(own.kubeconfig));
+    const namespace = newNamespace();
+    await ours.runtime.apply(namespaceObject(namespace));
+    await ours.runtime.apply(configMap(namespace, 'lost', { a: '1' }));
+    const other = { ...namespaceObject(newNamespace()) };
+    await own.processes.signal('kube-apiserver', 'SIGKILL');
+    await own.processes.signal('etcd', 'SIGKILL');
+    rmSync(join(own.directory, 'etcd'), { recursive: true });
+    own.processes.restart('etcd');
+    own.processes.restart('kube-apiserver');
+    await own.ready();
+    await until(() => ours.runtime.observed(namespace).length === 0);
+    await until(() => ours.runtime.state().complete && ours.runtime.state().connected);
+    await ours.runtime.apply(other);
+    expect(ours.find(other.metadata.name, 'Namespace', other.metadata.name)?.health.state).toBe('healthy');
     await ours.runtime.stop();
   });
 });

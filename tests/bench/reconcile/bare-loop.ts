@@ -29,7 +29,11 @@ export function scriptOf({ objects }: BenchProject, installation: string): Scrip
   ).filter((stage) => stage.length > 0);
 }
 
-const headers = { 'content-type': 'application/apply-patch+yaml', accept: 'application/json', 'user-agent': 'bare-loop' };
+const headers = {
+  'content-type': 'application/apply-patch+yaml',
+  accept: 'application/json',
+  'user-agent': 'bare-loop',
+};
 
 /** Sends every project's stages in their order, as many requests at once as the pool has connections. */
 export async function sendAll(pool: Pool, scripts: readonly Script[]): Promise<number> {

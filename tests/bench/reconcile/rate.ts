@@ -3,8 +3,9 @@ import { namespaceOf } from '#environments/layout.ts';
 import { startController } from '#reconcile/controller.ts';
 import { createKubernetesRuntime } from '#runtime/kubernetes/kubernetes.ts';
 import { labels } from '#runtime/runtime.ts';
-import { compare, type Contender, printComparison } from '../measure.ts';
+import { type Contender, compare, figure, printComparison, printTable } from '../measure.ts';
 import { type BenchCluster, startBenchCluster } from '../stand/cluster.ts';
+import { processorMs, quiet, withChildren } from '../stand/processor.ts';
 import { type BenchProject, benchKeys, commitProjects, fullProject, plainProject } from '../stand/projects.ts';
 import { type BenchStores, openStores } from '../stand/stores.ts';
 import { scriptOf, sendAll } from './bare-loop.ts';
@@ -28,9 +29,12 @@ export async function measureRate(options: RateOptions): Promise<void> {
   const bench = await startBenchCluster();
   try {
     const controller = controllerContender(stores, bench, options);
-    const comparison = await compare(controller, bareContender(stores, bench, options), options.rounds);
+    const cost = createCost(stores, bench);
+    const contenders = [controller, bareContender(stores, bench, options)].map(cost.watch) as [Contender, Contender];
+    const comparison = await compare(...contenders, options.rounds);
     await controller.stop();
     printComparison('reconcile', 'bare loop', comparison);
+    cost.print();
   } finally {
     await bench.cluster.stop();
     await stores.close();
@@ -45,8 +49,11 @@ function makeProjects(stores: BenchStores, { kind, projects, spec }: RateOptions
 function controllerContender(stores: BenchStores, { found, cluster }: BenchCluster, options: RateOptions) {
   const { database, environment, installation } = stores;
   const runtime = createKubernetesRuntime({ ...stores, cluster: found });
+  // The controller sees a commit only when it shall: its poll would find it while the round is being prepared.
+  let shown: string | undefined;
   const controller = startController({
     ...stores,
+    repository: { ...stores.repository, tip: async () => shown },
     environment: 'local',
     runtime,
     concurrency: options.concurrency,
@@ -64,12 +71,12 @@ function controllerContender(stores: BenchStores, { found, cluster }: BenchClust
         await until(async () => projects.every(({ key }) => runtime.observed(namespaceOf(key)).length > 0));
       }
       await commitProjects(stores, projects);
-      await sleep(500);
     },
     run: async () => {
+      const before = await countApplied(database);
+      shown = await stores.repository.tip();
       controller.moved();
-      const wanted = await countApplied(database);
-      await until(async () => (await countApplied(database)) === wanted + projects.length);
+      await until(async () => (await countApplied(database)) === before + projects.length);
       return projects.reduce((sum, { objects }) => sum + objects.length, 0);
     },
   };
@@ -85,10 +92,42 @@ function bareContender(stores: BenchStores, { cluster, pool: open }: BenchCluste
       const projects = makeProjects(stores, options, 'bare', `${round}`);
       if (options.kind === 'plain') await makeNamespaces(cluster.api, projects, bareInstallation);
       scripts = projects.map((project) => scriptOf(project, bareInstallation));
-      await sleep(500);
     },
     run: () => sendAll(pool, scripts),
   };
+}
+
+/** Processor time per object, which says what a change is worth where the machine is too busy for rates to say it. */
+function createCost({ postgresPid }: BenchStores, { cluster }: BenchCluster) {
+  const groups = {
+    'this process': () => [process.pid],
+    PostgreSQL: () => withChildren(postgresPid),
+    cluster: () => Object.values(cluster.pids),
+  };
+  const read = () => Object.values(groups).map((pids) => processorMs(pids()));
+  const rows: string[][] = [];
+  const sums = new Map<string, { objects: number; ms: number[] }>();
+  const watch = (contender: Contender): Contender => ({
+    name: contender.name,
+    prepare: async (round) => {
+      await contender.prepare?.(round);
+      await quiet(Object.values(groups).flatMap((pids) => pids()));
+    },
+    run: async (round) => {
+      const before = read();
+      const objects = await contender.run(round);
+      const after = read();
+      const sum = sums.get(contender.name) ?? { objects: 0, ms: before.map(() => 0) };
+      const ms = sum.ms.map((was, i) => was + after[i]! - before[i]!);
+      sums.set(contender.name, { objects: sum.objects + objects, ms });
+      return objects;
+    },
+  });
+  const print = () => {
+    for (const [name, { objects, ms }] of sums) rows.push([name, ...ms.map((one) => figure(one / objects))]);
+    printTable(['processor ms per object', ...Object.keys(groups)], rows);
+  };
+  return { watch, print };
 }
 
 async function countApplied(database: BenchStores['database']): Promise<number> {
@@ -99,7 +138,11 @@ async function countApplied(database: BenchStores['database']): Promise<number> 
 }
 
 /** Namespaces that are there before, as somebody else made them: with our label, owned by no field manager of ours. */
-async function makeNamespaces(api: BenchCluster['cluster']['api'], projects: readonly BenchProject[], installation: string) {
+async function makeNamespaces(
+  api: BenchCluster['cluster']['api'],
+  projects: readonly BenchProject[],
+  installation: string,
+) {
   await Promise.all(
     projects.map(async ({ key }) => {
       const metadata = { name: namespaceOf(key), labels: { [labels.installation]: installation } };

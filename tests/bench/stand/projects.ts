@@ -44,7 +44,10 @@ export function plainProject(stores: Pick<BenchStores, 'environment'>, key: Proj
   return { key, spec, manifests: writeManifests(plain), objects: plain };
 }
 
-const withoutReplicas = (object: Manifest): Manifest => ({ ...object, spec: { ...(object.spec as object), replicas: 0 } });
+const withoutReplicas = (object: Manifest): Manifest => ({
+  ...object,
+  spec: { ...(object.spec as object), replicas: 0 },
+});
 
 /** Writes projects to Git and says that publish made them, as one push of a hundred projects a commit. */
 export async function commitProjects(stores: BenchStores, projects: readonly BenchProject[]): Promise<void> {

@@ -30,6 +30,8 @@ export interface BenchStores {
   readonly metrics: Metrics;
   readonly clock: typeof systemClock;
   readonly log: Log;
+  /** The database server, for its processor time. */
+  readonly postgresPid: number;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function openStores(level: 'silent' | 'warn' = 'warn'): Promise<Ben
     secrets: createSecrets({ database, keys: await openKeys(directory) }),
     environment: loadEnvironment('local', content),
     metrics: createMetrics(),
+    postgresPid: embedded.pid,
     clock,
     log,
     close: async () => {
