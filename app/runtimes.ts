@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Metrics } from '#base/metrics.ts';
+import type { Secret } from '#base/secret.ts';
 import type { Environment } from '#environments/schema.ts';
 import type { EnvironmentRuntime } from '#reconcile/controllers.ts';
 import type { Found } from '#runtime/kubernetes/connect.ts';
@@ -9,6 +10,7 @@ import { createNoneRuntime } from '#runtime/none.ts';
 
 export interface RuntimeOptions {
   readonly installation: string;
+  readonly digestKey: Secret<Buffer>;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
@@ -29,6 +29,8 @@ export interface Stores {
   /** The id of this installation, the same in Git, PostgreSQL and on every object in a cluster. */
   readonly installation: string;
   readonly secrets: Secrets;
+  /** Keys digests of secret values that are stored. */
+  readonly digestKey: Secret<Buffer>;
   /** Signs sessions; made once. */
   readonly authSecret: Secret;
 }
@@ -76,8 +78,18 @@ export async function openStores(config: Config, log: Log, clock: Clock, endings
   const key = await readOrMake(join(config.dataDirectory, 'auth-secret'), () =>
     Buffer.from(randomBytes(32).toString('hex')),
   );
-  const secrets = createSecrets({ database, keys: await openKeys(config.dataDirectory) });
-  return { database, connection, repository, installation, secrets, authSecret: new Secret(key.toString('utf8')) };
+  const keys = await openKeys(config.dataDirectory);
+  const secrets = createSecrets({ database, keys });
+  const digestKey = new Secret(createHmac('sha256', keys.current.bytes.reveal()).update('digests of secrets').digest());
+  return {
+    database,
+    connection,
+    repository,
+    installation,
+    secrets,
+    digestKey,
+    authSecret: new Secret(key.toString('utf8')),
+  };
 }
 
 /**

@@ -1,10 +1,11 @@
 import { createTwoFilesPatch } from 'diff';
-import { parseAllDocuments, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { RawBody } from '#contract/route.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { keyText, manifestsFile, type ProjectKey, specFile } from '#environments/layout.ts';
+import { parseManifests } from '#environments/manifests.ts';
 import { renderSpec } from '#publish/prepare.ts';
 import { acceptChange, type Change, readHosts } from '#publish/store.ts';
 import type { Rendered } from '#synth/render.ts';
@@ -125,17 +126,11 @@ export function difference(before: string, after: string) {
 }
 
 function objectsOf(manifests: string) {
-  const objects = parseAllDocuments(manifests).map((document) => document.toJS() as unknown);
   return new Map(
-    objects.filter(isObject).map((object) => {
+    parseManifests(manifests).map((object) => {
       const { apiVersion, kind, metadata } = object;
       const key = { apiVersion, kind, namespace: metadata.namespace ?? '', name: metadata.name };
       return [`${apiVersion} ${kind} ${metadata.name}`, { key, text: JSON.stringify(object) }] as const;
     }),
   );
 }
-
-const isObject = (
-  value: unknown,
-): value is { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } } =>
-  typeof value === 'object' && value !== null && 'kind' in value && 'metadata' in value;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { parseAllDocuments } from 'yaml';
 import { Fault } from '#base/errors.ts';
 import type { Secret } from '#base/secret.ts';
+import { parseManifests } from '#environments/manifests.ts';
 import { annotations, type KubernetesObject, keyOf } from '#runtime/runtime.ts';
 import type { DesiredObject } from './plan.ts';
 
@@ -31,15 +31,11 @@ export const digestOf = (text: string | Uint8Array): string =>
  * @throws Fault OBJECT_NOT_ALLOWED where a document is no object with kind and name
  */
 export function readManifests(text: string): readonly KubernetesObject[] {
-  const documents = parseAllDocuments(text, { uniqueKeys: false });
-  return documents
-    .map((document) => document.toJS() as unknown)
-    .filter((value) => value !== null && value !== undefined)
-    .map((value) => {
-      if (!isObject(value))
-        throw new Fault('OBJECT_NOT_ALLOWED', { object: 'a document', why: 'it has no kind and name' });
-      return value;
-    });
+  return parseManifests(text).map((value: unknown) => {
+    if (!isObject(value))
+      throw new Fault('OBJECT_NOT_ALLOWED', { object: 'a document', why: 'it has no kind and name' });
+    return value;
+  });
 }
 
 function isObject(value: unknown): value is KubernetesObject {

@@ -6,7 +6,8 @@ import type { Reason } from './store.ts';
 const order: readonly HealthState[] = ['healthy', 'suspended', 'progressing', 'missing', 'degraded', 'unknown'];
 
 export interface HealthInput {
-  readonly desired: readonly DesiredObject[];
+  /** What should exist; of a project that leaves, what still stands. */
+  readonly desired: readonly Pick<DesiredObject, 'key'>[];
   readonly live: readonly LiveObject[];
   /** Objects of this run, which the watch may not have seen yet. */
   readonly applied: readonly LiveObject[];
@@ -22,7 +23,8 @@ export interface ProjectHealth {
 
 /** The health of a project from its objects: the worst one wins and each unhealthy one says why. */
 export function healthOf(input: HealthInput): ProjectHealth {
-  if (!input.connected) return { health: 'unknown', reasons: [] };
+  // Of a project that was never read, nothing is known.
+  if (!input.connected || input.desired.length === 0) return { health: 'unknown', reasons: [] };
   const live = new Map(input.applied.map((object) => [objectText(object.key), object]));
   for (const object of input.live) {
     const text = objectText(object.key);

@@ -242,7 +242,7 @@ function entryOf(state: ProjectState, { key, uid, ownedDigest }: LiveObject): In
 function statusOf(run: Run, plan: Plan | undefined, objects: number): Status {
   const { doors, state } = run;
   const { health, reasons } = healthOf({
-    desired: state.wanted,
+    desired: state.wanted.length > 0 ? state.wanted : [...state.inventory.values()],
     live: doors.runtime.observed(namespaceOf(state.key)),
     applied: run.applied,
     waiting: plan?.waiting ?? [],

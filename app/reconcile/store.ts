@@ -1,5 +1,4 @@
-import { notify } from '#database/listen.ts';
-import type { Database, Queryable } from '#database/pool.ts';
+import type { Database } from '#database/pool.ts';
 import type { ProjectKey } from '#environments/layout.ts';
 import type { ObjectKey } from '#runtime/runtime.ts';
 import type { InventoryEntry } from './plan.ts';
@@ -133,86 +132,85 @@ export interface Record {
   readonly ended: boolean;
 }
 
-/** One write of status, inventory, history and the open question, and the event for those who watch. */
+/**
+ * One write of status, inventory, history and the open question, and the event for those who watch. One statement is
+ * one transaction and one round trip: a transaction of statements would be six.
+ */
 export async function writeRecord(database: Database, record: Record): Promise<void> {
-  const { environment, team, project } = record.key;
-  const of = [environment, team, project];
-  await database.transaction(async (tx) => {
-    if (record.gone.length > 0) {
-      await tx.query(
-        `delete from inventory i using unnest($4::text[], $5::text[], $6::text[], $7::text[]) as o(api_version, kind, namespace, name)
-         where i.environment = $1 and i.team = $2 and i.project = $3 and i.api_version = o.api_version
-           and i.kind = o.kind and i.namespace = o.namespace and i.name = o.name`,
-        [...of, ...columns(record.gone.map(keyColumns))],
-        'inventory-gone',
-      );
-    }
-    if (record.made.length > 0) {
-      await tx.query(
-        `insert into inventory (environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest)
-         select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
-         on conflict (environment, team, project, api_version, kind, namespace, name) do update
-         set uid = excluded.uid, desired_digest = excluded.desired_digest, owned_digest = excluded.owned_digest, applied_at = now()`,
-        [...of, ...columns(record.made.map((e) => [...keyColumns(e.key), e.uid, e.desiredDigest, e.ownedDigest]))],
-        'inventory-made',
-      );
-    }
-    if (record.settled !== undefined) {
-      await tx.query(
-        'delete from confirmations where environment = $1 and team = $2 and project = $3 and digest = $4',
-        [...of, record.settled],
-      );
-    }
-    if (record.asked !== undefined) {
-      await tx.query(
-        `insert into confirmations (environment, team, project, digest, objects) values ($1, $2, $3, $4, $5)
-         on conflict (environment, team, project) do update
-         set digest = excluded.digest, objects = excluded.objects, confirmed_by = null, confirmed_at = null, created_at = now()
-         where confirmations.digest not in (excluded.digest, '${wholeProject}')`,
-        [...of, record.asked.digest, JSON.stringify(record.asked.objects)],
-      );
-    }
-    await writeStatus(tx, record);
-    await notify(tx, 'project_events', of.join('/'));
-  });
-}
-
-async function writeStatus(tx: Queryable, { key, status, history, ended }: Record): Promise<void> {
-  const of = [key.environment, key.team, key.project];
-  if (ended) await tx.query('delete from project_status where environment = $1 and team = $2 and project = $3', of);
-  else
-    await tx.query(
-      `insert into project_status (environment, team, project, revision, manifests_digest, phase, health, reasons, problem, applied_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, case when $6 = 'applied' then now() end)
-       on conflict (environment, team, project) do update
-       set revision = excluded.revision, manifests_digest = excluded.manifests_digest, phase = excluded.phase,
-           health = excluded.health, reasons = excluded.reasons, problem = excluded.problem, updated_at = now(),
-           applied_at = case when excluded.phase = 'applied' and project_status.manifests_digest is distinct from excluded.manifests_digest
-                        then now() else coalesce(project_status.applied_at, excluded.applied_at) end`,
-      [
-        ...of,
-        status.revision ?? null,
-        status.manifestsDigest ?? null,
-        status.phase,
-        status.health,
-        JSON.stringify(status.reasons),
-        status.problem === undefined ? null : JSON.stringify(status.problem),
-      ],
-      'status-write',
-    );
-  if (history === undefined) return;
-  await tx.query(
-    `insert into history (environment, team, project, revision, phase, health, message) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [...of, status.revision ?? null, status.phase, status.health, history],
-    'history-write',
+  const { key, status, asked, settled, ended } = record;
+  await database.query(
+    recordText,
+    [
+      key.environment,
+      key.team,
+      key.project,
+      ...columns(record.gone.map(keyColumns), 4),
+      ...columns(record.made.map(entryColumns), 7),
+      settled ?? null,
+      asked?.digest ?? null,
+      asked === undefined ? null : JSON.stringify(asked.objects),
+      ended,
+      status.revision ?? null,
+      status.manifestsDigest ?? null,
+      status.phase,
+      status.health,
+      JSON.stringify(status.reasons),
+      status.problem === undefined ? null : JSON.stringify(status.problem),
+      record.history ?? null,
+    ],
+    'record-write',
   );
 }
 
+/** Each part changes nothing where its values are null or empty. No two of them touch the same row. */
+const recordText = `
+  with gone as (
+    delete from inventory i using unnest($4::text[], $5::text[], $6::text[], $7::text[]) as o(api_version, kind, namespace, name)
+    where i.environment = $1 and i.team = $2 and i.project = $3 and i.api_version = o.api_version
+      and i.kind = o.kind and i.namespace = o.namespace and i.name = o.name
+  ), made as (
+    insert into inventory (environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest)
+    select $1, $2, $3, *
+    from unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+    on conflict (environment, team, project, api_version, kind, namespace, name) do update
+    set uid = excluded.uid, desired_digest = excluded.desired_digest, owned_digest = excluded.owned_digest, applied_at = now()
+  ), settled as (
+    delete from confirmations where environment = $1 and team = $2 and project = $3 and digest = $15
+  ), asked as (
+    insert into confirmations (environment, team, project, digest, objects)
+    select $1, $2, $3, $16::text, $17::jsonb where $16 is not null
+    on conflict (environment, team, project) do update
+    set digest = excluded.digest, objects = excluded.objects, confirmed_by = null, confirmed_at = null, created_at = now()
+    where confirmations.digest not in (excluded.digest, '${wholeProject}')
+  ), ended as (
+    delete from project_status where environment = $1 and team = $2 and project = $3 and $18::boolean
+  ), stands as (
+    insert into project_status (environment, team, project, revision, manifests_digest, phase, health, reasons, problem, applied_at)
+    select $1, $2, $3, $19::text, $20::text, $21::text, $22::text, $23::jsonb, $24::jsonb, case when $21 = 'applied' then now() end
+    where not $18
+    on conflict (environment, team, project) do update
+    set revision = excluded.revision, manifests_digest = excluded.manifests_digest, phase = excluded.phase,
+        health = excluded.health, reasons = excluded.reasons, problem = excluded.problem, updated_at = now(),
+        applied_at = case when excluded.phase = 'applied' and project_status.manifests_digest is distinct from excluded.manifests_digest
+                     then now() else coalesce(project_status.applied_at, excluded.applied_at) end
+  ), told as (
+    insert into history (environment, team, project, revision, phase, health, message)
+    select $1, $2, $3, $19, $21, $22, $25::text where $25 is not null
+  )
+  select pg_notify('project_events', $1 || '/' || $2 || '/' || $3)`;
+
 const keyColumns = (key: ObjectKey): string[] => [key.apiVersion, key.kind, key.namespace, key.name];
 
-/** Rows to columns, as unnest wants them. */
-const columns = (rows: readonly (readonly string[])[]): string[][] =>
-  (rows[0] ?? []).map((_, column) => rows.map((row) => row[column] ?? ''));
+const entryColumns = (entry: InventoryEntry): string[] => [
+  ...keyColumns(entry.key),
+  entry.uid,
+  entry.desiredDigest,
+  entry.ownedDigest,
+];
+
+/** Rows to so many columns, as unnest wants them. */
+const columns = (rows: readonly (readonly string[])[], count: number): string[][] =>
+  Array.from({ length: count }, (_, column) => rows.map((row) => row[column] ?? ''));
 
 /** True when publish made these manifests of this spec: the only ones that are ever applied. */
 export async function isRendered(

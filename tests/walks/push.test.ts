@@ -323,6 +323,19 @@ describeWalk('a push is judged before it comes in', (walk) => {
   });
   const withoutNext = () => clone.read('environments/dev/environment.yaml').replace(/^next: .*\n/m, '');
 
+  test('a spec whose secret is not set comes in, and its project says what it waits for', async () => {
+    const needy = spec('  web: { image: "nginx:1", port: 8080, secrets: [api-key] }\n');
+    expect((await clone.push({ [`${folder}/needy/project.yaml`]: needy })).code).toBe(0);
+    const view = await walk.plinth.until(projectPath('pushes/needy'), ({ phase }) => phase === 'failed');
+    expect(view).toMatchObject({ health: 'unknown', problem: { code: 'SECRET_NOT_ALLOWED' } });
+    await walk.plinth.request('PUT', `${projectPath('pushes/needy')}/secrets/api-key`, { value: 'now it is there' });
+    await walk.plinth.until(
+      projectPath('pushes/needy'),
+      ({ phase, health }) => phase === 'applied' && health === 'healthy',
+    );
+    await clone.reset();
+  });
+
   test('after all of this a good push comes in and runs', async () => {
     const pushed = await clone.push({ [file]: smallest });
     expect(pushed.code, pushed.stderr).toBe(0);

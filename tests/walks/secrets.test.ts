@@ -5,6 +5,7 @@ import { Client } from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { Secret } from '#base/secret.ts';
 import { clientConfig } from '#database/connection.ts';
+import { admin } from '#support/control-plane.ts';
 import { describeWalk, eventually, projectPath, run } from '#support/walk.ts';
 
 const spec = (more: object = {}) => ({
@@ -99,7 +100,7 @@ describeWalk('secrets of a project', (walk) => {
     expect((await request('DELETE', `${api}/secrets/api-key`)).status).toBeLessThan(300);
     const view = await walk.plinth.until(api, ({ phase }) => phase === 'failed');
     expect(view.problem).toMatchObject({ code: 'SECRET_NOT_ALLOWED', detail: expect.stringContaining('api-key') });
-    expect(await secretIn('api-key')).toBe(canaries[1]);
+    expect([view.health, await secretIn('api-key')]).toEqual(['healthy', canaries[1]]);
     await setSecret('api-key', canaries[1]);
     await walk.plinth.until(api, ({ phase, problem }) => phase === 'applied' && problem === null);
   });
@@ -145,11 +146,30 @@ describeWalk('secrets of a project', (walk) => {
     );
   });
 
+  /** The stream of the project with all that it ever told, up to its state now. */
+  const eventsSoFar = async () => {
+    const authorization = `Basic ${btoa(`${admin.email}:${admin.password}`)}`;
+    const leave = new AbortController();
+    const answer = await fetch(`${walk.plinth.url}${api}/events`, {
+      headers: { authorization, 'last-event-id': '0' },
+      signal: leave.signal,
+    });
+    let text = '';
+    for await (const chunk of answer.body ?? []) {
+      text += new TextDecoder().decode(chunk);
+      if (text.includes('event: status')) break;
+    }
+    leave.abort();
+    expect(text).toContain('event: history');
+    return text;
+  };
+
   test('no value stands in any reply, the diff, events, the log, Git or a plain column', async () => {
     for (const path of ['', '/diff', '/objects', '/history', '/manifests', '/secrets', '/secrets/api-key'])
       await request('GET', `${api}${path}`);
     await request('GET', `${api}/diff`, undefined, { accept: 'text/plain' });
     await request('GET', '/api/v1/changes?team=vaults&limit=500');
+    said += await eventsSoFar();
     const clone = await walk.clone();
     const places = {
       replies: said,

@@ -11,7 +11,6 @@ import {
 import type { Answer, Client } from './client.ts';
 import { at, textOf } from './fields.ts';
 import { labelled } from './labelled.ts';
-import { liveObject } from './live.ts';
 import type { Index } from './observe.ts';
 import { fieldManager } from './owned.ts';
 import { causesOf, refusal } from './refusal.ts';
@@ -48,7 +47,7 @@ export async function applyObject(
   const flight = doors.index.flight(key);
   try {
     const { body, takenOver } = await settle(doors, key, labelled(given, doors.installation), options);
-    const live = liveObject(key, body, doors.index.bindingModes());
+    const live = doors.index.read(key, body);
     if (options.dryRun !== true) flight.answered(live, body);
     return { ...live, takenOver };
   } finally {

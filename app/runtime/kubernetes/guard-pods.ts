@@ -2,6 +2,9 @@ import type { Allowance } from '../runtime.ts';
 import { at, type Fields, fieldsOf, listOf, numberOf, textOf } from './fields.ts';
 import { claimFault, hasObject, isOwnSecret } from './guard-scope.ts';
 
+/** Kernel settings of the pod alone, which Pod Security restricted allows: listening below 1024 without privileges. */
+const safeSysctls = new Set(['net.ipv4.ip_unprivileged_port_start']);
+
 /**
  * What a pod template would give away: host access, privileges beyond the Pod Security level, API tokens, Secrets that
  * the project did not declare. The API server enforces the level too; this says it before anything is sent.
@@ -117,7 +120,10 @@ function baselineFault(own: Fields, shared: Fields): string | undefined {
     if (at(context, 'windowsOptions', 'hostProcess') === true) return 'it is a host process';
     if (context.seLinuxOptions !== undefined) return 'seLinuxOptions is not for manifests';
   }
-  return listOf(shared.sysctls).length > 0 ? 'sysctls is not for manifests' : undefined;
+  const sysctl = listOf(shared.sysctls)
+    .map((one) => textOf(fieldsOf(one).name))
+    .find((name) => !safeSysctls.has(name));
+  return sysctl === undefined ? undefined : `sysctl ${sysctl} is not for manifests`;
 }
 
 function restrictedFault(own: Fields, shared: Fields): string | undefined {

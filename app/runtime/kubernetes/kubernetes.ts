@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Log } from '#base/log.ts';
 import type { Loop } from '#base/loop.ts';
 import type { Metrics } from '#base/metrics.ts';
+import type { Secret } from '#base/secret.ts';
 import { type KubernetesObject, labels, type Runtime, type RuntimeEvents, type RuntimeState } from '../runtime.ts';
 import { applyObject } from './apply.ts';
 import { createClient } from './client.ts';
@@ -21,6 +22,8 @@ export interface KubernetesOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'apiCalls'>;
+  /** Keys the digests of Secrets, which are stored: the same at each start. */
+  readonly digestKey: Secret<Buffer>;
   /** How long a watch may be silent. The API server sends a bookmark about once a minute. */
   readonly watchIdleMs?: number;
 }
@@ -39,7 +42,7 @@ export function createKubernetesRuntime(options: KubernetesOptions): Runtime {
     onRequest: (verb, status) => metrics.apiCalls.inc({ cluster: cluster.name, verb, status }),
   });
   let events: RuntimeEvents = { changed: () => {}, state: () => {} };
-  const index = createIndex((namespace) => events.changed(namespace));
+  const index = createIndex((namespace) => events.changed(namespace), options.digestKey);
   const doors = { client, index, installation };
   const standing = createStanding((state) => {
     log[state.connected ? 'info' : 'warn']({ ...state }, 'the cluster is in another state');

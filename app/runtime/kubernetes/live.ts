@@ -1,3 +1,4 @@
+import type { Secret } from '#base/secret.ts';
 import { type LiveObject, labels } from '../runtime.ts';
 import { at, textOf } from './fields.ts';
 import { type BindingModes, healthOf } from './health.ts';
@@ -11,6 +12,7 @@ export function liveObject(
   kind: { readonly apiVersion: string; readonly kind: string },
   object: unknown,
   bindingModes: BindingModes,
+  digestKey?: Secret<Buffer>,
 ): LiveObject {
   const metadata = at(object, 'metadata');
   const installation = at(metadata, 'labels', labels.installation);
@@ -23,7 +25,7 @@ export function liveObject(
     },
     uid: textOf(at(metadata, 'uid')),
     resourceVersion: textOf(at(metadata, 'resourceVersion')),
-    ownedDigest: ownedDigest(object),
+    ownedDigest: ownedDigest(object, kind.kind === 'Secret' ? digestKey : undefined),
     health: healthOf(kind.kind, object, bindingModes),
     deleting: at(metadata, 'deletionTimestamp') !== undefined,
     installation: typeof installation === 'string' ? installation : undefined,

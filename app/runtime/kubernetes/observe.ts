@@ -1,6 +1,7 @@
+import type { Secret } from '#base/secret.ts';
 import type { LiveObject, ObjectKey } from '../runtime.ts';
 import { at, textOf } from './fields.ts';
-import { type BindingModes, healthOf } from './health.ts';
+import { healthOf } from './health.ts';
 import { liveObject } from './live.ts';
 import type { Resource } from './resources.ts';
 import { type Trouble, troubleOf, withTroubles } from './trouble.ts';
@@ -19,7 +20,8 @@ export interface Sink {
 export interface Index {
   find(key: ObjectKey): LiveObject | undefined;
   observed(namespace: string): readonly LiveObject[];
-  bindingModes(): BindingModes;
+  /** What is kept of an object, from its body. */
+  read(kind: Pick<ObjectKey, 'apiVersion' | 'kind'>, body: unknown): LiveObject;
   /**
    * An apply of ours begins: what the watch shows of the object until it ends is most likely our own echo, so it is no
    * news before it was compared with the answer.
@@ -59,7 +61,7 @@ const entryName = ({ kind, name }: { readonly kind: string; readonly name: strin
 const home = ({ kind, namespace, name }: ObjectKey) => (kind === 'Namespace' ? name : namespace);
 
 /** Keeps, per object, a key, uid, version, digest and health; per pod, only what is wrong with it. */
-export function createIndex(changed: (namespace: string) => void): Index {
+export function createIndex(changed: (namespace: string) => void, digestKey?: Secret<Buffer>): Index {
   const spaces = new Map<string, Map<string, Entry>>();
   const troubles = new Map<string, Map<string, Trouble>>();
   const modes = new Map<string, string>();
@@ -71,6 +73,7 @@ export function createIndex(changed: (namespace: string) => void): Index {
     progress.set(kind, known);
     return known;
   };
+  const read: Index['read'] = (kind, body) => liveObject(kind, body, modes, digestKey);
   const entryOf = (key: ObjectKey) => spaces.get(home(key))?.get(entryName(key));
 
   const store = (live: LiveObject, body: unknown, from: 'applied' | 'shown') => {
@@ -133,10 +136,10 @@ export function createIndex(changed: (namespace: string) => void): Index {
       const unwell = [...(troubles.get(namespace)?.values() ?? [])];
       return [...(spaces.get(namespace)?.values() ?? [])].map(({ live }) => withPods(live, unwell));
     },
-    bindingModes: () => modes,
+    read,
     flight,
     objects: (resource) =>
-      objectSink({ resource, progress: progressOf(resource.kind), modes, spaces, entryOf, store, forget }),
+      objectSink({ resource, progress: progressOf(resource.kind), read, spaces, entryOf, store, forget }),
     pods: () => podSink(troubles, changed),
     storageClasses: () => classSink(modes, spaces, changed),
   };
@@ -145,14 +148,14 @@ export function createIndex(changed: (namespace: string) => void): Index {
 interface ObjectDoors {
   readonly resource: Resource;
   readonly progress: Progress;
-  readonly modes: BindingModes;
+  readonly read: Index['read'];
   readonly spaces: ReadonlyMap<string, ReadonlyMap<string, Entry>>;
   entryOf(key: ObjectKey): Entry | undefined;
   store(live: LiveObject, body: unknown, from: 'shown'): void;
   forget(key: ObjectKey): void;
 }
 
-function objectSink({ resource, progress, modes, spaces, entryOf, store, forget }: ObjectDoors): Sink {
+function objectSink({ resource, progress, read, spaces, entryOf, store, forget }: ObjectDoors): Sink {
   const reached = (version: string) => {
     if (isNewer(version, progress.newest)) progress.newest = version;
   };
@@ -162,7 +165,7 @@ function objectSink({ resource, progress, modes, spaces, entryOf, store, forget 
       progress.newest = '';
     },
     put: (object) => {
-      const live = liveObject(resource, object, modes);
+      const live = read(resource, object);
       reached(live.resourceVersion);
       const known = entryOf(live.key);
       const late = known !== undefined && isNewer(known.live.resourceVersion, live.resourceVersion);
@@ -171,7 +174,7 @@ function objectSink({ resource, progress, modes, spaces, entryOf, store, forget 
       store(live, object, 'shown');
     },
     remove: (object) => {
-      const live = liveObject(resource, object, modes);
+      const live = read(resource, object);
       reached(live.resourceVersion);
       const known = entryOf(live.key);
       if (known !== undefined && !isNewer(known.live.resourceVersion, live.resourceVersion)) forget(live.key);

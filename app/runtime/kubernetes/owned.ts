@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
+import type { Secret } from '#base/secret.ts';
 import { at, fieldsOf, listOf } from './fields.ts';
 
 /** The field manager of every apply. */
@@ -11,15 +12,21 @@ export const fieldManager = 'plinth';
  * its ownership or changes its value: either way the digest changes. Defaulting, status, fields of an autoscaler or
  * added by others are not in our set and do not touch it. The same function reads apply answers and watch events, so
  * our own echo is recognised by an equal digest.
+ *
+ * @param key for objects whose values are secret: the digest is stored, and nobody shall guess values by it
  */
-export function ownedDigest(object: unknown): string {
+export function ownedDigest(object: unknown, key?: Secret<Buffer>): string {
   const parts: string[] = [];
   for (const entry of listOf(at(object, 'metadata', 'managedFields'))) {
     const { manager, operation, subresource, fieldsV1 } = fieldsOf(entry);
     if (manager !== fieldManager || operation !== 'Apply' || subresource !== undefined) continue;
     collect(fieldsOf(fieldsV1), object, parts);
   }
-  return parts.length === 0 ? '' : hash('sha256', parts.join('\n'), 'base64url');
+  if (parts.length === 0) return '';
+  const text = parts.join('\n');
+  return key === undefined
+    ? hash('sha256', text, 'base64url')
+    : createHmac('sha256', key.reveal()).update(text).digest('base64url');
 }
 
 /** Writes one part for each owned leaf: its path, as a tree in brackets, and its live value. */

@@ -256,7 +256,7 @@ describe('what the apply door refuses', () => {
     [pod({ securityContext: { runAsNonRoot: true } }), 'container main: seccompProfile must be RuntimeDefault'],
     [
       pod({ securityContext: { runAsNonRoot: true, sysctls: [{ name: 'a', value: '1' }] } }),
-      'container main: sysctls is not for manifests',
+      'container main: sysctl a is not for manifests',
     ],
     [
       pod({ initContainers: [{ name: 'init', image: 'a', securityContext: { privileged: true } }] }),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '#base/clock.ts';
 import { createMetrics } from '#base/metrics.ts';
+import { Secret } from '#base/secret.ts';
 import { type Cluster, findCluster } from '#runtime/kubernetes/connect.ts';
 import { createKubernetesRuntime } from '#runtime/kubernetes/kubernetes.ts';
 import type { KubernetesObject, LiveObject, Runtime, RuntimeState } from '#runtime/runtime.ts';
@@ -41,7 +42,15 @@ export function createRuntime(cluster: Pick<Cluster, 'name' | 'server' | 'creden
   const { installation = newInstallation(), watchIdleMs } = options;
   const metrics = createMetrics();
   const { log } = captureLog();
-  const runtime = createKubernetesRuntime({ cluster, installation, clock: systemClock, log, metrics, watchIdleMs });
+  const runtime = createKubernetesRuntime({
+    digestKey: new Secret(Buffer.from('a key of the tests')),
+    cluster,
+    installation,
+    clock: systemClock,
+    log,
+    metrics,
+    watchIdleMs,
+  });
   return { runtime, installation, metrics };
 }
 

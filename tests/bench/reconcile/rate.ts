@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Secret } from '#base/secret.ts';
 import { namespaceOf } from '#environments/layout.ts';
 import { startController } from '#reconcile/controller.ts';
 import { createKubernetesRuntime } from '#runtime/kubernetes/kubernetes.ts';
@@ -48,7 +49,7 @@ function makeProjects(stores: BenchStores, { kind, projects, spec }: RateOptions
 
 function controllerContender(stores: BenchStores, { found, cluster }: BenchCluster, options: RateOptions) {
   const { database, environment, installation } = stores;
-  const runtime = createKubernetesRuntime({ ...stores, cluster: found });
+  const runtime = createKubernetesRuntime({ digestKey: new Secret(Buffer.alloc(32)), ...stores, cluster: found });
   // The controller sees a commit only when it shall: its poll would find it while the round is being prepared.
   let shown: string | undefined;
   const controller = startController({

@@ -1,0 +1,133 @@
+import { beforeEach, expect, test } from 'vitest';
+import {
+  isRendered,
+  type Record,
+  readConfirmation,
+  readHold,
+  readRemembered,
+  type Status,
+  wholeProject,
+  writeRecord,
+} from '#reconcile/store.ts';
+import { useDatabase } from '#support/postgres.ts';
+
+const db = useDatabase();
+const key = { environment: 'local', team: 'shop', project: 'web' };
+const status: Status = {
+  revision: 'r1',
+  manifestsDigest: 'sha256:1',
+  phase: 'applied',
+  health: 'degraded',
+  reasons: [{ object: 'Deployment/web', state: 'degraded', reason: 'it crashes' }],
+  problem: { code: 'OBJECT_REFUSED', detail: 'no' },
+};
+const object = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', namespace: 'local--shop--web', name });
+const entry = (name: string, uid = `uid-${name}`) => ({
+  key: object(name),
+  uid,
+  desiredDigest: 'd1',
+  ownedDigest: 'o1',
+});
+const write = (more: Partial<Record>) =>
+  writeRecord(db.database, {
+    key,
+    status,
+    made: [],
+    gone: [],
+    asked: undefined,
+    settled: undefined,
+    history: undefined,
+    ended: false,
+    ...more,
+  });
+const remembered = async () => (await readRemembered(db.database, 'local')).get('shop/web');
+const confirmed = () => db.database.query(`update confirmations set confirmed_by = 'ada', confirmed_at = now()`);
+
+beforeEach(() => db.database.query('truncate project_status, inventory, confirmations, history, holds, renders'));
+
+test('what a run did is what the next process remembers', async () => {
+  await write({ made: [entry('a'), entry('b')], history: 'two objects applied' });
+  expect(await remembered()).toEqual({ status, inventory: [entry('a'), entry('b')] });
+  await write({ made: [entry('b', 'uid-new')], gone: [object('a')] });
+  expect((await remembered())?.inventory).toEqual([entry('b', 'uid-new')]);
+  await write({ gone: [object('b')], ended: true });
+  expect(await remembered()).toBeUndefined();
+});
+
+test('when it was applied changes only with what was applied', async () => {
+  const appliedAt = async () =>
+    (await db.database.query<{ at: Date }>('select applied_at as at from project_status')).rows[0]?.at;
+  await write({});
+  const first = await appliedAt();
+  await write({ status: { ...status, phase: 'waiting' } });
+  await write({});
+  expect(await appliedAt()).toEqual(first);
+  await write({ status: { ...status, manifestsDigest: 'sha256:2' } });
+  expect(await appliedAt()).not.toEqual(first);
+});
+
+test('another list is another question; the same list keeps its yes', async () => {
+  await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
+  await confirmed();
+  await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
+  expect(await readConfirmation(db.database, key)).toMatchObject({ digest: 'sha256:a', confirmed: true });
+  await write({ asked: { digest: 'sha256:b', objects: ['two'] } });
+  expect(await readConfirmation(db.database, key)).toEqual({
+    digest: 'sha256:b',
+    objects: ['two'],
+    confirmed: false,
+    revision: undefined,
+  });
+});
+
+test('a yes to the whole project is never replaced by a question, and only its own end settles it', async () => {
+  await db.database.query(
+    `insert into confirmations (environment, team, project, digest, objects, revision, confirmed_by, confirmed_at)
+     values ('local', 'shop', 'web', $1, '[]', 'r2', 'ada', now())`,
+    [wholeProject],
+  );
+  await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
+  await write({ settled: 'sha256:a' });
+  expect(await readConfirmation(db.database, key)).toMatchObject({
+    digest: wholeProject,
+    confirmed: true,
+    revision: 'r2',
+  });
+  await write({ settled: wholeProject, ended: true });
+  expect(await readConfirmation(db.database, key)).toBeUndefined();
+});
+
+test('a hold is in force until its time', async () => {
+  const hold = (what: string, until: string) =>
+    db.database.query(
+      `insert into holds (environment, team, project, hold, reason, actor, until)
+       values ('local', 'shop', 'web', '${what}', 'freeze', 'ada', ${until})
+       on conflict (environment, team, project) do update set hold = excluded.hold, until = excluded.until`,
+    );
+  expect(await readHold(db.database, key)).toBeUndefined();
+  await hold('detect', 'null');
+  expect(await readHold(db.database, key)).toEqual({ hold: 'detect', reason: 'freeze', until: undefined });
+  await hold('detect', `now() + interval '1 hour'`);
+  expect((await readHold(db.database, key))?.until).toBeInstanceOf(Date);
+  await hold('detect', `now() - interval '1 second'`);
+  expect(await readHold(db.database, key)).toBeUndefined();
+  await hold('none', 'null');
+  expect(await readHold(db.database, key)).toBeUndefined();
+});
+
+test('manifests are publish’s only for the project and the spec they were made of', async () => {
+  await db.database.query(
+    `insert into renders (environment, team, project, spec_digest, manifests_digest, environment_digest, renderer)
+     values ('local', 'shop', 'web', 's1', 'm1', 'e1', '1')`,
+  );
+  const asked = [
+    [key, 's1', 'm1'],
+    [key, 's2', 'm1'],
+    [key, 's1', 'm2'],
+    [{ ...key, project: 'other' }, 's1', 'm1'],
+  ] as const;
+  const answers = await Promise.all(
+    asked.map(([of, spec, manifests]) => isRendered(db.database, of, { spec, manifests })),
+  );
+  expect(answers).toEqual([true, false, false, false]);
+});
