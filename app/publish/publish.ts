@@ -20,9 +20,9 @@ import {
   claimChanges,
   type Ending,
   finishChanges,
+  type Indexed,
   postponeChanges,
   recordRenders,
-  writeIndex,
 } from './store.ts';
 
 export interface PublishDoors {
@@ -125,24 +125,24 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
   ready.forEach(({ change }, i) => {
     endings.push({ change, state: 'committed', revision: revisions[i], problem: undefined });
   });
-  for (const [i, one] of ready.entries()) await indexReady(doors, one, revisions[i] ?? '');
   // A changed environment.yaml and a change found in Git again need a look at their projects: the scan gives it.
   const plain = ready.every(({ change }) => change.kind !== 'settings') && tip === scanned && !endings.some(isFound);
   const last = revisions.at(-1);
   const cursor = plain ? last : undefined;
-  await finishChanges(doors.database, endings, { tip: last ?? tip, cursor });
+  const index = ready.flatMap((one, i) => indexOf(doors, one, revisions[i] ?? ''));
+  await finishChanges(doors.database, endings, { tip: last ?? tip, cursor, index });
   return { endings, scanned: cursor ?? scanned };
 }
 
 /** Committed by an earlier process that was killed before it could write so. */
 const isFound = ({ change, state }: Ending): boolean => state === 'committed' && change.attempts > 1;
 
-async function indexReady(doors: PublishDoors, { change, prepared }: Ready, revision: string): Promise<void> {
-  if (change.kind === 'settings') return;
+function indexOf({ clock }: PublishDoors, { change, prepared }: Ready, revision: string): Indexed[] {
+  if (change.kind === 'settings') return [];
   const { rendered, spec } = prepared;
   const entry =
     rendered === undefined || spec === undefined ? undefined : { ...rendered, specBlob: blobIdOf(spec), revision };
-  await writeIndex(doors.database, change, newId('project', doors.clock.now()), change.actor, entry);
+  return [{ key: change, id: newId('project', clock.now()), actor: change.actor, entry }];
 }
 
 /** Secrets that synth wants made exist, and what it made is on record, before the first byte goes to Git. */

@@ -83,7 +83,7 @@ async function look(
 ): Promise<void> {
   const [spec, manifests] = await doors.repository.readMany(tip, [specFile(key), manifestsFile(key)]);
   if (spec === undefined) {
-    await writeIndex(doors.database, key, '', '', undefined);
+    await doors.database.transaction((tx) => writeIndex(tx, [{ key, id: '', actor: '', entry: undefined }]));
     if (manifests !== undefined) await askToRender(doors, key);
     return;
   }
@@ -98,7 +98,9 @@ async function look(
     await recordRenders(doors.database, [{ ...key, ...rendered }]);
     const commit = named ? (await doors.repository.history(specFile(key), { limit: 1 }))[0] : undefined;
     const entry = { ...rendered, specBlob: blobIdOf(spec), revision: commit?.revision ?? tip };
-    await writeIndex(doors.database, key, newId('project', doors.clock.now()), commit?.author.email ?? 'plinth', entry);
+    const id = newId('project', doors.clock.now());
+    const actor = commit?.author.email ?? 'plinth';
+    await doors.database.transaction((tx) => writeIndex(tx, [{ key, id, actor, entry }]));
   } catch (error) {
     if (!(error instanceof InvalidInput) && !(Fault.is(error) && !error.retry)) throw error;
     doors.log.warn({ ...key, findings: error.message }, 'a spec in Git cannot be rendered; its project stays as it is');

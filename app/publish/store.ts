@@ -1,6 +1,6 @@
 import { notify } from '#database/listen.ts';
 import type { Database, Queryable } from '#database/pool.ts';
-import type { ProjectKey } from '#environments/layout.ts';
+import { keyText, type ProjectKey } from '#environments/layout.ts';
 
 export type ChangeKind = 'put' | 'delete' | 'rollback' | 'render' | 'settings';
 export type ChangeState = 'accepted' | 'committed' | 'unchanged' | 'refused';
@@ -154,18 +154,21 @@ export interface Ending {
   readonly problem: ChangeProblem | undefined;
 }
 
-/** Writes down how changes ended and how far Git was read, in one transaction, and tells reconcile and those who wait. */
+/** Writes down how changes ended, what is in Git now and how far it was read, in one transaction; tells who waits. */
 export async function finishChanges(
   database: Database,
   endings: readonly Ending[],
-  { tip, cursor }: { readonly tip: string | undefined; readonly cursor: string | undefined },
+  { tip, cursor, index }: { readonly index: readonly Indexed[] } & Record<'tip' | 'cursor', string | undefined>,
 ): Promise<void> {
   await database.transaction(async (tx) => {
+    await writeIndex(tx, index);
     if (endings.length > 0)
       await tx.query(
-        `update changes c set state = e.state, revision = e.revision, problem = e.problem::jsonb, content = null, finished_at = now()
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as e(id, state, revision, problem)
-         where c.id = e.id and c.state = 'accepted'`,
+        `with ended as (
+           update changes c set state = e.state, revision = e.revision, problem = e.problem::jsonb, content = null, finished_at = now()
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as e(id, state, revision, problem)
+           where c.id = e.id and c.state = 'accepted'
+         ) select pg_notify('change_ended', id) from unnest($1::text[]) as id`,
         [
           endings.map((e) => e.change.id),
           endings.map((e) => e.state),
@@ -178,7 +181,6 @@ export async function finishChanges(
     for (const { change, state, revision } of endings) {
       if (change.kind === 'delete' && state === 'committed') await confirmRemoval(tx, change, revision);
       if (state === 'refused') await forgetUnborn(tx, change);
-      await notify(tx, 'change_ended', change.id);
     }
     if (tip !== undefined) await notify(tx, 'revisions', tip);
   });
@@ -260,42 +262,77 @@ export interface IndexEntry {
   readonly revision: string;
 }
 
-/** Makes the index say of a project what Git says now: exactly these hosts, or nothing at all. */
-export async function writeIndex(
-  database: Database,
-  key: ProjectKey,
-  id: string,
-  actor: string,
-  entry: IndexEntry | undefined,
-): Promise<void> {
-  const of = [key.environment, key.team, key.project];
-  await database.transaction(async (tx) => {
+/** What Git says of a project now: undefined, that there is none. */
+export interface Indexed {
+  readonly key: ProjectKey;
+  /** The project's id if it has none yet, and who made it. */
+  readonly id: string;
+  readonly actor: string;
+  readonly entry: IndexEntry | undefined;
+}
+
+/** Makes the index say of each project what Git says now: exactly these hosts, or nothing at all. Of two of one project the later counts. */
+export async function writeIndex(tx: Queryable, projects: readonly Indexed[]): Promise<void> {
+  if (projects.length === 0) return;
+  const all = [...new Map(projects.map((one) => [keyText(one.key), one])).values()];
+  const gone = all.filter(({ entry }) => entry === undefined);
+  const standing = all.flatMap((one) => (one.entry === undefined ? [] : [{ ...one, entry: one.entry }]));
+  const served = standing.flatMap(({ key, entry }) => entry.hosts.map((host) => ({ key, host })));
+  const hosts = served.map(({ host }) => host);
+  await tx.query(
+    `delete from hosts h using unnest($1::text[], $2::text[], $3::text[]) as k(environment, team, project)
+     where (h.environment, h.team, h.project) = (k.environment, k.team, k.project)
+       and (h.host, h.environment, h.team, h.project) not in (select * from unnest($4::text[], $5::text[], $6::text[], $7::text[]))`,
+    [...keyColumns(all), hosts, ...keyColumns(served)],
+    'hosts-gone',
+  );
+  if (gone.length > 0)
     await tx.query(
-      'delete from hosts where environment = $1 and team = $2 and project = $3 and host <> all($4)',
-      [...of, entry?.hosts ?? []],
-      'hosts-gone',
+      `delete from projects p using unnest($1::text[], $2::text[], $3::text[]) as k(environment, team, project)
+       where (p.environment, p.team, p.project) = (k.environment, k.team, k.project)`,
+      keyColumns(gone),
+      'projects-gone',
     );
-    if (entry === undefined) {
-      await tx.query('delete from projects where environment = $1 and team = $2 and project = $3', of, 'project-gone');
-      return;
-    }
+  if (served.length > 0)
     await tx.query(
-      `insert into hosts (host, environment, team, project) select unnest($4::text[]), $1, $2, $3
-       on conflict (host) do update set environment = $1, team = $2, project = $3`,
-      [...of, entry.hosts],
+      `insert into hosts (environment, team, project, host) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+       on conflict (host) do update
+       set environment = excluded.environment, team = excluded.team, project = excluded.project`,
+      [...keyColumns(served), hosts],
       'hosts-write',
     );
-    await tx.query(
-      `insert into projects (environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-       on conflict (environment, team, project) do update
-       set revision = excluded.revision, spec_blob = excluded.spec_blob, manifests_digest = excluded.manifests_digest,
-           images = excluded.images`,
-      [...of, id, actor, entry.revision, entry.specBlob, entry.manifestsDigest, JSON.stringify(entry.images)],
-      'project-index',
-    );
-  });
+  if (standing.length > 0) await writeProjects(tx, standing);
 }
+
+async function writeProjects(tx: Queryable, projects: readonly (Indexed & { readonly entry: IndexEntry })[]) {
+  const column = (of: (one: (typeof projects)[number]) => string) => projects.map(of);
+  await tx.query(
+    `insert into projects (environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images)
+     select environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images::jsonb
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+       as p(environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images)
+     on conflict (environment, team, project) do update
+     set revision = excluded.revision, spec_blob = excluded.spec_blob, manifests_digest = excluded.manifests_digest,
+         images = excluded.images`,
+    [
+      ...keyColumns(projects),
+      column(({ id }) => id),
+      column(({ actor }) => actor),
+      column(({ entry }) => entry.revision),
+      column(({ entry }) => entry.specBlob),
+      column(({ entry }) => entry.manifestsDigest),
+      column(({ entry }) => JSON.stringify(entry.images)),
+    ],
+    'projects-write',
+  );
+}
+
+/** Keys as columns, as unnest wants them. */
+const keyColumns = (all: readonly { readonly key: ProjectKey }[]) => [
+  all.map(({ key }) => key.environment),
+  all.map(({ key }) => key.team),
+  all.map(({ key }) => key.project),
+];
 
 export async function readChange(database: Database, id: string): Promise<Change | undefined> {
   const { rows } = await database.query<ChangeRow>(`select ${fields} from changes where id = $1`, [id], 'change-read');

@@ -1,12 +1,13 @@
+import { createBatch } from '#base/batch.ts';
 import type { Clock } from '#base/clock.ts';
 import { type Loop, startLoop } from '#base/loop.ts';
 import { environmentFolder, namespaceOf, type ProjectKey, placeOf, projectName } from '#environments/layout.ts';
 import { objectText } from '#runtime/runtime.ts';
 import { createQueue, type Lane, type Queue } from './queue.ts';
 import { type Doors, newState, type ProjectState, reconcileProject } from './reconcile.ts';
-import { readRemembered } from './store.ts';
+import { readRemembered, writeRecords } from './store.ts';
 
-export interface ControllerOptions extends Doors {
+export interface ControllerOptions extends Omit<Doors, 'write'> {
   readonly environment: string;
   readonly clock: Clock;
   /** How many projects are reconciled at once. */
@@ -30,6 +31,8 @@ export interface Controller {
 const pollMs = 5_000;
 /** A commit that touches more projects than this does not go before what a person just did. */
 const mostInteractive = 20;
+/** Records of projects that are written together. */
+const mostInWrite = 100;
 
 /** Starts to watch the runtime and the repository, and reconciles every project of the environment. */
 export function startController(options: ControllerOptions): Controller {
@@ -48,6 +51,10 @@ export function startController(options: ControllerOptions): Controller {
     return made;
   };
 
+  const doors: Doors = {
+    ...options,
+    write: createBatch(mostInWrite, (records) => writeRecords(options.database, records)),
+  };
   const queue: Queue = createQueue({
     clock: options.clock,
     concurrency: options.concurrency,
@@ -55,7 +62,7 @@ export function startController(options: ControllerOptions): Controller {
       const state = states.get(name);
       if (state === undefined || tip === undefined) return { kind: 'settled' };
       const stopTimer = metrics.reconcileSeconds.startTimer({ environment });
-      const outcome = await reconcileProject(options, state, tip, signal);
+      const outcome = await reconcileProject(doors, state, tip, signal);
       stopTimer({ outcome: outcome.kind });
       if (state.blobs === undefined && state.status === undefined && state.inventory.size === 0) forget(name, state);
       metrics.queue.set({ environment }, queue.size());

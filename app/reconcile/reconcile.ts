@@ -19,17 +19,19 @@ import {
   type Confirmation,
   type Hold,
   type Phase,
+  type Record,
   readConfirmation,
   readHold,
   type Status,
   wholeProject,
-  writeRecord,
 } from './store.ts';
 
 export interface Doors extends SourceDoors {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Writes what a run changed; side by side with others, and all of it or nothing. */
+  write(record: Record): Promise<void>;
 }
 
 /** What this process keeps of a project between runs: digests and keys, never bodies or values. */
@@ -180,10 +182,14 @@ function refuseWhileTerminating({ doors, state }: Run): void {
 async function applyOne(run: Run, object: Desired, source: Source, options: ApplyOptions): Promise<void> {
   const { log, runtime } = run.doors;
   try {
-    const applied = await runtime.apply(withValue(object, source.values), options);
+    const applied = await runtime.apply(withValue(object, source.values), {
+      ...options,
+      onConflicts: (conflicts) => {
+        for (const { manager, fields } of conflicts)
+          log.warn({ object: objectText(object.key), manager, fields }, 'fields are taken over from another manager');
+      },
+    });
     run.applied.push(applied);
-    for (const { manager, fields } of applied.takenOver)
-      log.warn({ object: objectText(object.key), manager, fields }, 'fields taken over from another manager');
   } catch (error) {
     run.faults.push(toFault(log, error, objectText(object.key)));
   }
@@ -207,8 +213,11 @@ async function removeWhatLeft({ doors, removed, faults, signal }: Run, plan: Pla
 /** Writes down what changed, if anything did, and says when to come back. */
 async function record(run: Run, plan: Plan | undefined): Promise<Outcome> {
   const { doors, state } = run;
-  const made = [...(plan?.adopt ?? []), ...run.applied.map((applied) => entryOf(state, applied))];
   const gone = [...(plan?.forget ?? []), ...run.removed];
+  const left = new Set(gone.map(objectText)); // What was adopted may have been removed in the same run.
+  const made = [...(plan?.adopt ?? []), ...run.applied.map((applied) => entryOf(state, applied))].filter(
+    ({ key }) => !left.has(objectText(key)),
+  );
   const inventory = new Map(state.inventory);
   for (const entry of made) inventory.set(objectText(entry.key), entry);
   for (const key of gone) inventory.delete(objectText(key));
@@ -221,7 +230,7 @@ async function record(run: Run, plan: Plan | undefined): Promise<Outcome> {
   try {
     const { asked, settled } = question ?? {};
     const history = historyOf(run, status);
-    await writeRecord(doors.database, { key: state.key, status, made, gone, asked, settled, history, ended });
+    await doors.write({ key: state.key, status, made, gone, asked, settled, history, ended });
   } catch (error) {
     doors.log.warn({ ...state.key, err: error }, 'the outcome of a reconcile could not be written yet');
     return { kind: 'retry' };

@@ -117,7 +117,7 @@ const toEntry = (row: InventoryRow): InventoryEntry => ({
   ownedDigest: row.owned_digest,
 });
 
-/** All that one run changed, written in one transaction. */
+/** All that one run changed. */
 export interface Record {
   readonly key: ProjectKey;
   readonly status: Status;
@@ -133,61 +133,76 @@ export interface Record {
 }
 
 /**
- * One write of status, inventory, history and the open question, and the event for those who watch. One statement is
- * one transaction and one round trip: a transaction of statements would be six.
+ * Writes status, inventory, history and the open question of projects, and the event for those who watch: one
+ * statement, so one transaction and one round trip for all of them. No project may come twice.
  */
-export async function writeRecord(database: Database, record: Record): Promise<void> {
-  const { key, status, asked, settled, ended } = record;
+export async function writeRecords(database: Database, records: readonly Record[]): Promise<void> {
+  const column = <T>(of: (record: Record) => T) => records.map(of);
   await database.query(
-    recordText,
+    recordsText,
     [
-      key.environment,
-      key.team,
-      key.project,
-      ...columns(record.gone.map(keyColumns), 4),
-      ...columns(record.made.map(entryColumns), 7),
-      settled ?? null,
-      asked?.digest ?? null,
-      asked === undefined ? null : JSON.stringify(asked.objects),
-      ended,
-      status.revision ?? null,
-      status.manifestsDigest ?? null,
-      status.phase,
-      status.health,
-      JSON.stringify(status.reasons),
-      status.problem === undefined ? null : JSON.stringify(status.problem),
-      record.history ?? null,
+      ...columns(records.map(projectColumns), 3),
+      column(({ status }) => status.revision ?? null),
+      column(({ status }) => status.manifestsDigest ?? null),
+      column(({ status }) => status.phase),
+      column(({ status }) => status.health),
+      column(({ status }) => JSON.stringify(status.reasons)),
+      column(({ status }) => (status.problem === undefined ? null : JSON.stringify(status.problem))),
+      column(({ ended }) => ended),
+      column(({ history }) => history ?? null),
+      column(({ settled }) => settled ?? null),
+      column(({ asked }) => asked?.digest ?? null),
+      column(({ asked }) => (asked === undefined ? null : JSON.stringify(asked.objects))),
+      ...columns(
+        records.flatMap((record) => record.gone.map((key) => [...projectColumns(record), ...keyColumns(key)])),
+        7,
+      ),
+      ...columns(
+        records.flatMap((record) => record.made.map((made) => [...projectColumns(record), ...madeColumns(made)])),
+        10,
+      ),
     ],
-    'record-write',
+    'records-write',
   );
 }
 
-/** Each part changes nothing where its values are null or empty. No two of them touch the same row. */
-const recordText = `
-  with gone as (
-    delete from inventory i using unnest($4::text[], $5::text[], $6::text[], $7::text[]) as o(api_version, kind, namespace, name)
-    where i.environment = $1 and i.team = $2 and i.project = $3 and i.api_version = o.api_version
-      and i.kind = o.kind and i.namespace = o.namespace and i.name = o.name
+/** Each part changes nothing where its values are null or absent. No two of them touch the same row. */
+const recordsText = `
+  with records as (
+    select * from unnest(
+      $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+      $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[]
+    ) as r(environment, team, project, revision, manifests_digest, phase, health, reasons, problem,
+      ended, message, settled, asked, objects)
+  ), gone as (
+    delete from inventory i
+    using unnest($15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
+      as o(environment, team, project, api_version, kind, namespace, name)
+    where i.environment = o.environment and i.team = o.team and i.project = o.project
+      and i.api_version = o.api_version and i.kind = o.kind and i.namespace = o.namespace and i.name = o.name
   ), made as (
     insert into inventory (environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest)
-    select $1, $2, $3, *
-    from unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+    select * from unnest($22::text[], $23::text[], $24::text[], $25::text[], $26::text[],
+      $27::text[], $28::text[], $29::text[], $30::text[], $31::text[])
     on conflict (environment, team, project, api_version, kind, namespace, name) do update
     set uid = excluded.uid, desired_digest = excluded.desired_digest, owned_digest = excluded.owned_digest, applied_at = now()
   ), settled as (
-    delete from confirmations where environment = $1 and team = $2 and project = $3 and digest = $15
+    delete from confirmations c using records r
+    where c.environment = r.environment and c.team = r.team and c.project = r.project and c.digest = r.settled
   ), asked as (
     insert into confirmations (environment, team, project, digest, objects)
-    select $1, $2, $3, $16::text, $17::jsonb where $16 is not null
+    select environment, team, project, asked, objects::jsonb from records where asked is not null
     on conflict (environment, team, project) do update
     set digest = excluded.digest, objects = excluded.objects, confirmed_by = null, confirmed_at = null, created_at = now()
     where confirmations.digest not in (excluded.digest, '${wholeProject}')
   ), ended as (
-    delete from project_status where environment = $1 and team = $2 and project = $3 and $18::boolean
+    delete from project_status s using records r
+    where s.environment = r.environment and s.team = r.team and s.project = r.project and r.ended
   ), stands as (
     insert into project_status (environment, team, project, revision, manifests_digest, phase, health, reasons, problem, applied_at)
-    select $1, $2, $3, $19::text, $20::text, $21::text, $22::text, $23::jsonb, $24::jsonb, case when $21 = 'applied' then now() end
-    where not $18
+    select environment, team, project, revision, manifests_digest, phase, health, reasons::jsonb, problem::jsonb,
+      case when phase = 'applied' then now() end
+    from records where not ended
     on conflict (environment, team, project) do update
     set revision = excluded.revision, manifests_digest = excluded.manifests_digest, phase = excluded.phase,
         health = excluded.health, reasons = excluded.reasons, problem = excluded.problem, updated_at = now(),
@@ -195,13 +210,14 @@ const recordText = `
                      then now() else coalesce(project_status.applied_at, excluded.applied_at) end
   ), told as (
     insert into history (environment, team, project, revision, phase, health, message)
-    select $1, $2, $3, $19, $21, $22, $25::text where $25 is not null
+    select environment, team, project, revision, phase, health, message from records where message is not null
   )
-  select pg_notify('project_events', $1 || '/' || $2 || '/' || $3)`;
+  select pg_notify('project_events', environment || '/' || team || '/' || project) from records`;
 
+const projectColumns = ({ key }: Pick<Record, 'key'>): string[] => [key.environment, key.team, key.project];
 const keyColumns = (key: ObjectKey): string[] => [key.apiVersion, key.kind, key.namespace, key.name];
 
-const entryColumns = (entry: InventoryEntry): string[] => [
+const madeColumns = (entry: InventoryEntry): string[] => [
   ...keyColumns(entry.key),
   entry.uid,
   entry.desiredDigest,

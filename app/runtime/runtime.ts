@@ -46,9 +46,15 @@ export interface LiveObject {
   readonly installation: string | undefined;
 }
 
+/** Fields of ours that another manager owns. */
+export interface Conflict {
+  readonly manager: string;
+  readonly fields: readonly string[];
+}
+
 export interface AppliedObject extends LiveObject {
   /** Fields that another manager owned and that were taken over, by manager. */
-  readonly takenOver: readonly { readonly manager: string; readonly fields: readonly string[] }[];
+  readonly takenOver: readonly Conflict[];
 }
 
 export type Removal =
@@ -81,6 +87,8 @@ export interface ApplyOptions {
   readonly uid?: string;
   /** `urgent` (a heal, or a person waits) never queues behind `bulk`, which is the default. */
   readonly lane?: 'urgent' | 'bulk';
+  /** Is told of conflicts before their fields are taken over. */
+  readonly onConflicts?: (conflicts: readonly Conflict[]) => void;
 }
 
 /** What is allowed to the objects of one project, for `Runtime.refusedBecause`. */

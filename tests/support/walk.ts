@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { describeWithCluster, type SharedCluster } from './cluster.ts';
 import { type Answer, type ControlPlane, startControlPlane } from './control-plane.ts';
 import { cloneState, type StateClone } from './state-clone.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { useTemporaryDirectory } from './temporary.ts';
 
 /** One control plane of a file's own over the run's shared cluster. Its fields are there in hooks and tests only. */
 export interface Walk {
@@ -33,7 +32,7 @@ export function describeWalk(
   settings: Readonly<Record<string, string>> = {},
 ): void {
   describeWithCluster(name, (cluster) => {
-    const { path: directory, remove } = temporaryDirectory('plinth-walk');
+    const directory = useTemporaryDirectory('plinth-walk');
     let plinth: ControlPlane | undefined;
     let clones = 0;
     const walk: Walk = {
@@ -46,7 +45,6 @@ export function describeWalk(
       },
       directory,
       start: async () => {
-        mkdirSync(directory, { recursive: true });
         plinth = await startControlPlane({
           dataDirectory: join(directory, 'data'),
           environment: { KUBECONFIG: cluster().kubeconfig, ...settings },
@@ -63,7 +61,6 @@ export function describeWalk(
     });
     afterAll(async () => {
       await plinth?.stop();
-      remove();
     });
     tests(walk);
   });

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { missing, startTestCluster, type TestCluster } from '#support/cluster.ts';
 import { type ControlPlane, startControlPlane } from '#support/control-plane.ts';
 import { describeUnless } from '#support/missing.ts';
-import { temporaryDirectory } from '#support/temporary.ts';
+import { useTemporaryDirectory } from '#support/temporary.ts';
 import { endOf, eventually, projectPath, put, run, smallest } from '#support/walk.ts';
 
 describeUnless(missing(), 'what goes on when a part is out', () => {
-  const { path: directory, remove } = temporaryDirectory('plinth-outage');
+  const directory = useTemporaryDirectory('plinth-outage');
   let cluster: TestCluster;
   let plinth: ControlPlane;
   const name = 'outages/web-shop';
@@ -45,7 +45,6 @@ describeUnless(missing(), 'what goes on when a part is out', () => {
   afterAll(async () => {
     await plinth?.stop();
     await cluster?.stop();
-    remove();
   });
 
   test('the API server is down: a PUT is accepted, says what it waits for, and is applied when it is back', async () => {

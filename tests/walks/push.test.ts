@@ -84,7 +84,6 @@ describeWalk('a push is judged before it comes in', (walk) => {
     expect(code, text).not.toBe(0);
     for (const words of says) expect(text).toMatch(words);
     expect(await clone.remoteTip()).toBe(before);
-    await clone.reset();
   };
 
   for (const [what, { text, says, line }] of Object.entries(badSpecs)) {
@@ -117,6 +116,7 @@ describeWalk('a push is judged before it comes in', (walk) => {
 
   const routed = spec('  web: { image: "nginx:1", port: 8080, route: { host: shop.example.com } }\n');
   test('two projects with one host, in one push and against one that is there', async () => {
+    await clone.reset();
     const allowed = await clone.push({ 'environments/local/environment.yaml': listing });
     expect(allowed.code, allowed.stderr).toBe(0);
     await refused(
@@ -310,6 +310,7 @@ describeWalk('a push is judged before it comes in', (walk) => {
       /local\/environment\.yaml.*still have objects in the cluster; delete these first/,
     );
     // Where nothing runs, an environment goes with its folder.
+    await clone.reset();
     const removed = await clone.push({
       'environments/staging': null,
       'environments/dev/environment.yaml': withoutNext(),
@@ -324,6 +325,7 @@ describeWalk('a push is judged before it comes in', (walk) => {
   const withoutNext = () => clone.read('environments/dev/environment.yaml').replace(/^next: .*\n/m, '');
 
   test('a spec whose secret is not set comes in, and its project says what it waits for', async () => {
+    await clone.reset();
     const needy = spec('  web: { image: "nginx:1", port: 8080, secrets: [api-key] }\n');
     expect((await clone.push({ [`${folder}/needy/project.yaml`]: needy })).code).toBe(0);
     const view = await walk.plinth.until(projectPath('pushes/needy'), ({ phase }) => phase === 'failed');
@@ -333,10 +335,10 @@ describeWalk('a push is judged before it comes in', (walk) => {
       projectPath('pushes/needy'),
       ({ phase, health }) => phase === 'applied' && health === 'healthy',
     );
-    await clone.reset();
   });
 
   test('after all of this a good push comes in and runs', async () => {
+    await clone.reset();
     const pushed = await clone.push({ [file]: smallest });
     expect(pushed.code, pushed.stderr).toBe(0);
     await walk.plinth.until(

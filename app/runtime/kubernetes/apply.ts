@@ -2,6 +2,7 @@ import { Fault } from '#base/errors.ts';
 import {
   type AppliedObject,
   type ApplyOptions,
+  type Conflict,
   type KubernetesObject,
   keyOf,
   labels,
@@ -22,7 +23,7 @@ export interface ApplyDoors {
   readonly installation: string;
 }
 
-type TakenOver = AppliedObject['takenOver'];
+type TakenOver = readonly Conflict[];
 
 const rounds = 6;
 
@@ -78,6 +79,7 @@ async function settle(
     if (conflicts.length > 0) takenOver = conflicts;
     if (conflicts.length === 0 || touchesLabel)
       uid = await ownUid(doors, key, options, touchesLabel ? '' : options.uid);
+    if (conflicts.length > 0) options.onConflicts?.(conflicts);
   }
 }
 

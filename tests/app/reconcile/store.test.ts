@@ -7,7 +7,7 @@ import {
   readRemembered,
   type Status,
   wholeProject,
-  writeRecord,
+  writeRecords,
 } from '#reconcile/store.ts';
 import { useDatabase } from '#support/postgres.ts';
 
@@ -28,18 +28,18 @@ const entry = (name: string, uid = `uid-${name}`) => ({
   desiredDigest: 'd1',
   ownedDigest: 'o1',
 });
-const write = (more: Partial<Record>) =>
-  writeRecord(db.database, {
-    key,
-    status,
-    made: [],
-    gone: [],
-    asked: undefined,
-    settled: undefined,
-    history: undefined,
-    ended: false,
-    ...more,
-  });
+const record = (more: Partial<Record>): Record => ({
+  key,
+  status,
+  made: [],
+  gone: [],
+  asked: undefined,
+  settled: undefined,
+  history: undefined,
+  ended: false,
+  ...more,
+});
+const write = (more: Partial<Record>) => writeRecords(db.database, [record(more)]);
 const remembered = async () => (await readRemembered(db.database, 'local')).get('shop/web');
 const confirmed = () => db.database.query(`update confirmations set confirmed_by = 'ada', confirmed_at = now()`);
 
@@ -52,6 +52,22 @@ test('what a run did is what the next process remembers', async () => {
   expect((await remembered())?.inventory).toEqual([entry('b', 'uid-new')]);
   await write({ gone: [object('b')], ended: true });
   expect(await remembered()).toBeUndefined();
+});
+
+test('projects that are written together keep their own', async () => {
+  const other = { ...key, project: 'api' };
+  await write({ made: [entry('a')] });
+  await writeRecords(db.database, [
+    record({ made: [entry('b')], gone: [object('a')], asked: { digest: 'sha256:a', objects: ['one'] } }),
+    record({ key: other, made: [entry('a', 'uid-other')], status: { ...status, phase: 'held' }, history: 'held' }),
+  ]);
+  const all = await readRemembered(db.database, 'local');
+  expect(all.get('shop/web')).toEqual({ status, inventory: [entry('b')] });
+  expect(all.get('shop/api')).toEqual({ status: { ...status, phase: 'held' }, inventory: [entry('a', 'uid-other')] });
+  expect(await readConfirmation(db.database, key)).toMatchObject({ digest: 'sha256:a' });
+  expect(await readConfirmation(db.database, other)).toBeUndefined();
+  const { rows } = await db.database.query('select project, message from history');
+  expect(rows).toEqual([{ project: 'api', message: 'held' }]);
 });
 
 test('when it was applied changes only with what was applied', async () => {

@@ -98,6 +98,16 @@ describeWithCluster('apply and remove', (cluster) => {
     await ours.runtime.apply(configMap(namespace, 'both', { a: '1', b: '1' }));
     const foreign = { ...configMap(namespace, 'both', { a: '9' }) };
     await cluster().api('PATCH', `${mapPath(namespace, 'both')}?fieldManager=kubectl&force=true`, foreign, applyType);
+    // Told before anything is taken: who throws there keeps it from happening.
+    const told: unknown[] = [];
+    const onConflicts = (conflicts: unknown) => {
+      told.push(conflicts);
+      throw new Error('not yet');
+    };
+    const early = ours.runtime.apply(configMap(namespace, 'both', { a: '1', b: '1' }), { onConflicts });
+    await expect(early).rejects.toThrow('not yet');
+    expect(told).toEqual([[{ manager: 'kubectl', fields: ['.data.a'] }]]);
+    expect((await cluster().api('GET', mapPath(namespace, 'both'))).body.data.a).toBe('9');
     const applied = await ours.runtime.apply(configMap(namespace, 'both', { a: '1', b: '1' }));
     expect(applied.takenOver).toEqual([{ manager: 'kubectl', fields: ['.data.a'] }]);
     const { body } = await cluster().api('GET', mapPath(namespace, 'both'));
