@@ -42,7 +42,11 @@ export const errorKinds = {
   },
   TOKEN_NOT_FOUND: { status: 404, retry: false, text: 'There is no token {token} of yours.' },
   CHANGE_NOT_FOUND: { status: 404, retry: false, text: 'There is no change {change}.' },
-  CONTAINER_NOT_FOUND: { status: 404, retry: false, text: '{team}/{project} has no running container {container}.' },
+  CONTAINER_NOT_FOUND: {
+    status: 404,
+    retry: false,
+    text: '{team}/{project} has no log of container {container}: {why}.',
+  },
   NOTHING_TO_CONFIRM: {
     status: 404,
     retry: false,

@@ -64,10 +64,14 @@ export const nodeObject = (name: string) => ({
 
 interface Node {
   readonly spec: { readonly taints?: readonly unknown[] };
-  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status: {
+    readonly addresses?: readonly unknown[];
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
 }
 
-/** Ready, and without the taints that keep pods away at first. */
+/** Ready, without the taints that keep pods away at first, and with the address at which logs are asked for. */
 export const isReadyNode = ({ spec, status }: Node) =>
   spec.taints === undefined &&
+  (status.addresses ?? []).length > 0 &&
   (status.conditions ?? []).some((condition) => condition.type === 'Ready' && condition.status === 'True');

@@ -34,7 +34,7 @@ export const withChildren = (pid: number): readonly number[] => [
 ];
 
 /** Resolves once these processes have hardly worked for a while: what a round left behind is not the next one's. */
-export async function quiet(pids: readonly number[], mostMs = 5_000): Promise<void> {
+export async function quiet(pids: readonly number[], mostMs = 15_000): Promise<void> {
   const end = performance.now() + mostMs;
   for (let calm = 0; calm < 3 && performance.now() < end; ) {
     const before = processorMs(pids);

@@ -36,7 +36,7 @@ export interface BenchStores {
 }
 
 /** Embedded PostgreSQL, durable as in production, and a bare repository with its first commit. */
-export async function openStores(level: 'silent' | 'warn' = 'warn'): Promise<BenchStores> {
+export async function openStores(level: 'silent' | 'warn' | 'error' = 'error'): Promise<BenchStores> {
   const { path: directory, remove } = temporaryDirectory('plinth-bench');
   chmodSync(directory, 0o711); // As root the server runs as another user, which must be able to enter.
   const log = createLog({ level });
