@@ -129,7 +129,7 @@ function checks(database: Database, repository: Repository, controllers: Control
             environment,
             async () => {
               const { connected, reason } = runtime.state();
-              if (!connected) throw new Fault('RUNTIME_UNAVAILABLE', { environment, why: reason });
+              if (!connected) throw new Fault('RUNTIME_UNAVAILABLE', { cluster: environment, why: reason });
             },
           ]),
       ),

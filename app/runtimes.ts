@@ -20,6 +20,15 @@ export interface RuntimeOptions {
 
 /** Makes the runtime that environment.yaml asks for, with the reason that a person is told. */
 export async function makeRuntime(options: RuntimeOptions, environment: Environment): Promise<EnvironmentRuntime> {
+  try {
+    return await choose(options, environment);
+  } catch (error) {
+    options.log.error({ environment: environment.name, err: error }, 'the runtime of an environment could not be made');
+    return none(environment.name, `its cluster could not be looked for: ${(error as Error).message}`);
+  }
+}
+
+async function choose(options: RuntimeOptions, environment: Environment): Promise<EnvironmentRuntime> {
   const { name, runtime, cluster } = environment;
   if (runtime === 'none') return none(name, 'environment.yaml says so; set runtime and cluster there to change it.');
   if (cluster !== undefined && cluster !== 'local')

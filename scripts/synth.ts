@@ -11,9 +11,11 @@ const usage = `usage: npm run synth -- <folder> [--check | --print]
        npm run synth -- <folder> --environment <environment.yaml> [--as <team>/<project>] [--check | --print]
 
 Renders every project.yaml below a folder that is laid out like the state repository
-(environments/<environment>/<team>/<project>/project.yaml), or the project.yaml in the folder itself for the
-environment that is named. Writes manifests.yaml beside each; --print prints them instead, --check only compares.
+(environments/<environment>/<team>/<project>/project.yaml), or the project.yaml in the folder itself, for the
+environment that is named, else for the distribution's own local. Writes manifests.yaml beside each; --print prints them instead, --check only compares.
 Exit 1: a file is not valid, or, with --check, not up to date.`;
+
+const distributed = join(import.meta.dirname, '../environments/local/environment.yaml');
 
 interface Task {
   readonly spec: string;
@@ -34,7 +36,9 @@ function main(): number {
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const [folder] = positionals;
+  const [given] = positionals;
+  // A person may name the spec itself.
+  const folder = given !== undefined && basename(given) === 'project.yaml' ? dirname(given) : given;
   if (values.help || folder === undefined || positionals.length > 1 || !existsSync(folder)) {
     console.error(
       values.help ? usage : `${folder === undefined ? '' : `cannot read ${positionals.join(' ')}\n`}${usage}`,
@@ -44,7 +48,9 @@ function main(): number {
   const mode: Mode = values.check ? 'check' : values.print ? 'print' : 'write';
   const findings: Finding[] = [];
   const tasks = collect(findings, () =>
-    values.environment === undefined ? tasksBelow(folder) : [oneTask(folder, values.environment, values.as)],
+    values.environment === undefined && !isLoneSpec(folder)
+      ? tasksBelow(folder)
+      : [oneTask(folder, values.environment ?? distributed, values.as)],
   );
   if (tasks?.length === 0)
     console.error(`there is no ${root}/<environment>/<team>/<project>/project.yaml below ${folder}`);
@@ -118,6 +124,12 @@ function tasksBelow(folder: string): Task[] {
       return [{ spec: join(base, path), key: place.key, environment }];
     });
 }
+
+/** True for a folder with a spec that lies in no environment: it is rendered for the distribution's `local`. */
+const isLoneSpec = (folder: string): boolean =>
+  existsSync(join(folder, 'project.yaml')) &&
+  !resolve(folder).split('/').includes(root) &&
+  !existsSync(join(folder, root));
 
 /** The folder that holds `environments/`: the one given, or the nearest above it that one can be part of. */
 function baseOf(folder: string): string {

@@ -130,7 +130,7 @@ export function generatedSecrets({ services }: Project): ReadonlyMap<string, str
   return new Map(
     Object.entries(services).flatMap(([name, service]) => {
       const { secrets } = entryOf(typeof service === 'string' ? service : service.kind);
-      return Object.keys(secrets).map((suffix) => [passwordSecret(name, suffix), name] as const);
+      return Object.keys(secrets).map((suffix) => [passwordSecret(name, service, suffix), name] as const);
     }),
   );
 }

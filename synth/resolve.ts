@@ -242,7 +242,7 @@ const publicUrl = ({ host, path }: RoutePlan) =>
 function offerOf(to: string, { project, routes }: Scene): Offer[] {
   if (Object.hasOwn(project.services, to)) {
     const service = project.services[to];
-    if (service !== undefined) return [offerOfService(to, typeof service === 'string' ? service : service.kind)];
+    if (service !== undefined) return [offerOfService(to, service)];
   }
   if (!Object.hasOwn(project.containers, to)) return [];
   const route = routes.get(to);

@@ -2,7 +2,7 @@ import { type CatalogueEntry, entryOf } from './catalogue.ts';
 import type { Check, ClaimPlan, Mount, Variable, WorkloadPlan } from './plan.ts';
 import { resourcesOf } from './resources.ts';
 import type { Project } from './schema.ts';
-import { passwordSecret } from './variables.ts';
+import { claimOf, passwordSecret } from './variables.ts';
 
 /** A service of the catalogue as a workload. */
 export function resolveService(
@@ -12,7 +12,7 @@ export function resolveService(
 ): WorkloadPlan {
   const said = typeof service === 'string' ? undefined : service;
   const entry = entryOf(typeof service === 'string' ? service : service.kind);
-  const claim = said?.claim ?? name;
+  const claim = claimOf(name, service);
   const mounts = claims.has(claim) && entry.data !== undefined ? [mountOf(entry.data, claim)] : [];
   const lost = entry.data !== undefined && mounts.length === 0 ? [entry.data.path] : [];
   const args = [...(entry.args ?? []), ...(said?.args ?? [])];
@@ -21,7 +21,7 @@ export function resolveService(
     component: 'service',
     image: entry.image.replace('{version}', said?.version ?? entry.version),
     args: args.length > 0 ? args : undefined,
-    variables: variablesOf(name, entry, said?.env ?? {}),
+    variables: variablesOf(entry, (suffix) => passwordSecret(name, service, suffix), said?.env ?? {}),
     ports: [
       { name: 'main', port: entry.port },
       ...Object.entries(entry.morePorts ?? {}).map(([port, number]) => ({ name: port, port: number })),
@@ -50,13 +50,13 @@ const mountOf = ({ path, subPath }: NonNullable<CatalogueEntry['data']>, claim: 
 });
 
 function variablesOf(
-  name: string,
   entry: CatalogueEntry,
+  secretNamed: (suffix: string) => string,
   more: Readonly<Record<string, string | number | boolean>>,
 ): Variable[] {
   const secrets = Object.entries(entry.secrets).map(([suffix, variable]) => ({
     name: variable,
-    secret: passwordSecret(name, suffix),
+    secret: secretNamed(suffix),
   }));
   const plain = Object.entries({ ...more, ...entry.env }).map(([variable, value]) => ({
     name: variable,

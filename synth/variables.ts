@@ -1,5 +1,6 @@
-import { type CatalogueEntry, entryOf, type ServiceKind } from './catalogue.ts';
+import { type CatalogueEntry, entryOf } from './catalogue.ts';
 import type { Complain, SpecPath, Variable } from './plan.ts';
+import type { Project } from './schema.ts';
 
 /** What one dependency offers to those who depend on it. */
 export interface Offer {
@@ -13,12 +14,20 @@ export interface Offer {
 /** `order-db` → `ORDER_DB` */
 const upper = (name: string) => name.toUpperCase().replaceAll('-', '_');
 
-export const passwordSecret = (service: string, suffix = 'password') => `${service}-${suffix}`;
+type Service = Project['services'][string];
 
-export function offerOfService(name: string, kind: ServiceKind): Offer {
-  const entry = entryOf(kind);
+/** Where a service keeps its data; only its own name unless the spec says otherwise. */
+export const claimOf = (name: string, service: Service): string =>
+  typeof service === 'string' ? name : (service.claim ?? name);
+
+/** Named by the claim, for the data knows the password: a renamed service that keeps its claim keeps both. */
+export const passwordSecret = (name: string, service: Service, suffix = 'password'): string =>
+  `${claimOf(name, service)}-${suffix}`;
+
+export function offerOfService(name: string, service: Service): Offer {
+  const entry = entryOf(typeof service === 'string' ? service : service.kind);
   const prefix = upper(name);
-  const fields = fieldsOf(name, entry);
+  const fields = fieldsOf(name, entry, passwordSecret(name, service));
   const own: Variable[] = Object.entries(fields).map(([field, value]) => ({
     name: `${prefix}_${field.toUpperCase()}`,
     ...value,
@@ -32,7 +41,7 @@ export function offerOfService(name: string, kind: ServiceKind): Offer {
 
 type Value = { readonly value: string } | { readonly secret: string };
 
-function fieldsOf(name: string, entry: CatalogueEntry): Readonly<Record<string, Value>> {
+function fieldsOf(name: string, entry: CatalogueEntry, secret: string): Readonly<Record<string, Value>> {
   const password = `$(${upper(name)}_PASSWORD)`;
   const url = entry.url
     .replace('{user}', entry.userName ?? '')
@@ -41,7 +50,7 @@ function fieldsOf(name: string, entry: CatalogueEntry): Readonly<Record<string, 
     .replace('{port}', String(entry.port))
     .replace('{database}', entry.database ?? '');
   return {
-    ...('password' in entry.secrets ? { password: { secret: passwordSecret(name) } } : {}),
+    ...('password' in entry.secrets ? { password: { secret } } : {}),
     host: { value: name },
     port: { value: String(entry.port) },
     ...(entry.userName === undefined ? {} : { user: { value: entry.userName } }),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
+import { readIfPresent } from '#base/once-file.ts';
 import { Secret } from '#base/secret.ts';
 import type { Database } from '#database/pool.ts';
 import type { Auth } from './better-auth.ts';
@@ -33,7 +34,7 @@ export interface Administrator {
     | 'unchanged';
   /** Only with 'generated'. */
   readonly password?: Secret;
-  /** Only with 'written'. */
+  /** With 'written', and as long as the file is there: nobody has changed the password yet. */
   readonly passwordFile?: string;
   /** Say that the password was shown. A start that died before makes a new one. */
   handedOver(): Promise<void>;
@@ -82,7 +83,7 @@ async function takeOver(
   const { email } = present;
   const known = present.setting_hash;
   if (password === undefined || (known !== null && (await auth.verify(password, known))))
-    return { email, outcome: 'unchanged', handedOver: nothing };
+    return { email, outcome: 'unchanged', passwordFile: await unreadPassword(dataDirectory), handedOver: nothing };
   await auth.setPassword(present.user_id, password);
   await saveAdministrator(database, present.user_id, await auth.hash(password));
   await removePassword(dataDirectory);
@@ -103,5 +104,9 @@ async function writePassword(file: string, password: Secret): Promise<void> {
   await writeFile(file, `${password.reveal()}\n`, { mode: 0o600, flag: 'wx' });
 }
 
+const unreadPassword = async (dataDirectory: string): Promise<string | undefined> => {
+  const file = join(dataDirectory, fileName);
+  return (await readIfPresent(file)) === undefined ? undefined : file;
+};
 const removePassword = (dataDirectory: string) => rm(join(dataDirectory, fileName), { force: true });
 const nothing = async () => {};

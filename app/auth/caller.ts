@@ -20,7 +20,7 @@ export function createCallers({ passwords, tokens }: { passwords: Passwords; tok
   const byToken = async (token: Secret) => {
     const row = await tokens.verify(token);
     if (row === undefined) throw new Fault('CREDENTIALS_WRONG');
-    return callerFrom({ id: row.user_id, name: row.name, kind: 'token', role: row.role });
+    return callerFrom({ id: row.user_id, name: `token:${row.name}`, kind: 'token', role: row.role });
   };
   const byPassword = async (email: string, password: Secret, address: string) => {
     const person = await passwords.verify(email, password, address);

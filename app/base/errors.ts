@@ -98,6 +98,11 @@ export const errorKinds = {
     text: 'Secret {secret} does not exist for this project. Set it with PUT …/secrets/{secret} first, or remove it.',
   },
   SECRET_NOT_FOUND: { status: 404, retry: false, text: 'There is no secret {secret} here.' },
+  SECRET_GENERATED: {
+    status: 409,
+    retry: false,
+    text: 'Secret {secret} was made by Plinth, and the data of {team}/{project} knows it: another value would lock its users out. It is neither changed nor deleted.',
+  },
   SECRET_UNREADABLE: {
     status: 500,
     retry: false,

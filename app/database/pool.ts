@@ -64,7 +64,10 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { log, clock = systemClock } = options;
   const pool = new Pool(poolConfig(options));
   // Without a listener, an idle connection that the server ends would end this process.
-  pool.on('error', (error) => log.warn({ err: error }, 'idle database connection lost'));
+  // What pg throws here carries the whole client; only what was said is logged.
+  pool.on('error', ({ message }) => {
+    if (closing === undefined) log.warn({ reason: message }, 'idle database connection lost');
+  });
   let closing: Promise<void> | undefined;
 
   const attempt = async <T>(work: (tx: Queryable) => Promise<T>, isolation: string): Promise<T> => {

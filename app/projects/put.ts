@@ -6,14 +6,12 @@ import type { RawBody } from '#contract/route.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { keyText, manifestsFile, type ProjectKey, specFile } from '#environments/layout.ts';
 import { parseManifests } from '#environments/manifests.ts';
-import { renderSpec } from '#publish/prepare.ts';
+import { mostProjects, renderSpec } from '#publish/prepare.ts';
 import { acceptChange, type Change, readHosts } from '#publish/store.ts';
 import type { Rendered } from '#synth/render.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
 import { countOthers, expectProject } from './store.ts';
 import { toChangeView } from './views.ts';
-
-const mostProjects = 1000;
 
 /** PUT a project: what cannot be rendered is refused now, everything else is accepted as a change. */
 export const putProject =

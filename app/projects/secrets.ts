@@ -2,6 +2,7 @@ import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { notify } from '#database/listen.ts';
+import type { ProjectKey } from '#environments/layout.ts';
 import { organization, projectScope, type Scope } from '#secrets/scope.ts';
 import type { SecretView } from '#secrets/store.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
@@ -24,6 +25,7 @@ export const putSecret =
   (doors: ProjectDoors): Handlers['putSecret'] =>
   async ({ caller, params, body }) => {
     await environmentNow(doors, params.environment);
+    await refuseGenerated(doors, params);
     await doors.secrets.set(projectScope(params), params.name, new Secret(body.value), caller.name);
     await wakeProject(doors.database, params);
     return { json: toView(await entryOf(doors, projectScope(params), params.name)) };
@@ -33,6 +35,7 @@ export const deleteSecret =
   (doors: ProjectDoors): Handlers['deleteSecret'] =>
   async ({ params }) => {
     await entryOf(doors, projectScope(params), params.name);
+    await refuseGenerated(doors, params);
     await doors.secrets.remove(projectScope(params), params.name);
     await wakeProject(doors.database, params);
     return {};
@@ -62,6 +65,12 @@ export const deleteOrganizationSecret =
     await notify(doors.database, 'secrets', name);
     return {};
   };
+
+/** A generated value stands in the data of its service since the first start; only there could it be changed. */
+async function refuseGenerated(doors: ProjectDoors, { name, ...key }: ProjectKey & { name: string }): Promise<void> {
+  const entry = (await doors.secrets.list(projectScope(key))).find((secret) => secret.name === name);
+  if (entry?.generated) throw new Fault('SECRET_GENERATED', { ...key, secret: name });
+}
 
 async function entryOf(doors: ProjectDoors, scope: Scope, name: string): Promise<SecretView> {
   const entry = (await doors.secrets.list(scope)).find((secret) => secret.name === name);

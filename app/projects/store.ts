@@ -124,16 +124,18 @@ export interface HistoryRow {
   readonly at: Date;
 }
 
-/** What reconcile did and saw, newest first, before the entry with id `before`. */
+/** What reconcile did and saw: newest first, before the entry with id `before`; or oldest first, after `since`. */
 export async function listHistory(
   database: Database,
   { environment, team, project }: ProjectKey,
-  page: { readonly before?: number | undefined; readonly limit: number },
+  page: { readonly before?: number | undefined; readonly since?: number | undefined; readonly limit: number },
 ): Promise<readonly HistoryRow[]> {
   const { rows } = await database.query<HistoryRow>(
     `select id, revision, phase, health, message, at from history
-     where environment = $1 and team = $2 and project = $3 and ($4::bigint is null or id < $4) order by id desc limit $5`,
-    [environment, team, project, page.before ?? null, page.limit],
+     where environment = $1 and team = $2 and project = $3 and ($4::bigint is null or id < $4)
+       and ($6::bigint is null or id > $6)
+     order by case when $6::bigint is null then -id else id end limit $5`,
+    [environment, team, project, page.before ?? null, page.limit, page.since ?? null],
   );
   return rows;
 }

@@ -9,6 +9,11 @@ type Summary = z.input<typeof projectSummary>;
 
 const iso = (date: Date | null | undefined): string | null => date?.toISOString() ?? null;
 
+const waitsForYes = {
+  code: 'CONFIRMATION_NEEDED',
+  detail: 'Deletions wait for a yes: the project shows them under waiting; POST …/confirm with the digest there.',
+};
+
 /** A row as lists show it. `fallback` stands in for a status that reconcile never writes (runtime none). */
 export function toSummary(
   row: ProjectRow,
@@ -23,7 +28,7 @@ export function toSummary(
     phase: (row.phase ?? 'waiting') as Summary['phase'],
     health: (row.health ?? 'unknown') as Summary['health'],
     reasons: (row.reasons ?? []).map(({ object, reason }) => ({ object, reason })),
-    problem: row.problem ?? (row.phase === null ? fallback : null),
+    problem: row.problem ?? (row.phase === null ? fallback : row.phase === 'needs-confirmation' ? waitsForYes : null),
     hosts: row.hosts.map((host) => `https://${host}`),
     images: [...row.images],
     revision: row.revision,

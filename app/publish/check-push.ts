@@ -2,6 +2,7 @@ import type { Database } from '#database/pool.ts';
 import { type Finding, formatFinding, InvalidInput } from '#environments/finding.ts';
 import {
   environmentFile,
+  environmentFolder,
   installationFile,
   keyText,
   manifestsFile,
@@ -15,10 +16,12 @@ import { type Environment, environmentNameFault } from '#environments/schema.ts'
 import type { PushView } from '#git/serve.ts';
 import { isFolder } from '#git/trees.ts';
 import type { Rendered } from '#synth/render.ts';
-import { renderSpec } from './prepare.ts';
+import { mostProjects, renderSpec } from './prepare.ts';
 import { countStanding, readHosts } from './store.ts';
 
 const mostLines = 40;
+/** A changed environment.yaml is tried on so many of its projects; the rest is told by their changes. */
+const mostConcerned = 500;
 
 /**
  * Judges a push before it is accepted: paths that mean something, well-formed environments and specs, manifests that
@@ -32,16 +35,49 @@ export async function checkPush(database: Database, view: PushView): Promise<rea
     if (after === undefined) findings.push(...(await orphanFaults(database, path)));
   const environments = await readEnvironments(view, findings);
   if (environments !== undefined && findings.length === 0) {
-    const keys = new Map<string, ProjectKey>();
-    for (const { path } of changed) {
-      const place = placeOf(path);
-      if (place.kind === 'spec' || place.kind === 'manifests') keys.set(keyText(place.key), place.key);
-    }
-    findings.push(...(await projectFaults(database, view, [...keys.values()], environments)));
+    const keys = await concernedProjects(view, changed);
+    findings.push(...(await teamFaults(view, keys)), ...(await projectFaults(database, view, keys, environments)));
   }
   const lines = findings.slice(0, mostLines).map(formatFinding);
   if (findings.length > mostLines) lines.push(`… and ${findings.length - mostLines} more`);
   return lines;
+}
+
+/** The projects that a push changes, and those whose environment it changes: they must still render there. */
+async function concernedProjects(
+  view: PushView,
+  changed: readonly { readonly path: string; readonly after?: string }[],
+): Promise<readonly ProjectKey[]> {
+  const keys = new Map<string, ProjectKey>();
+  const add = (key: ProjectKey) => keys.set(keyText(key), key);
+  for (const { path, after } of changed) {
+    const place = placeOf(path);
+    if (place.kind === 'spec' || place.kind === 'manifests') add(place.key);
+    if (place.kind !== 'environment' || after === undefined) continue;
+    for (const key of await projectsOf(view, place.environment)) if (keys.size < mostConcerned) add(key);
+  }
+  return [...keys.values()];
+}
+
+async function projectsOf(view: PushView, environment: string): Promise<readonly ProjectKey[]> {
+  const folder = environmentFolder(environment);
+  const teams = (await view.children(folder)).filter(isFolder);
+  const projects = await Promise.all(teams.map(({ name }) => view.children(`${folder}/${name}`)));
+  return teams.flatMap(({ name: team }, i) =>
+    (projects[i] ?? []).filter(isFolder).map(({ name: project }) => ({ environment, team, project })),
+  );
+}
+
+/** @see mostProjects; the API counts as well */
+async function teamFaults(view: PushView, keys: readonly ProjectKey[]): Promise<Finding[]> {
+  const folders = new Set(keys.map(({ environment, team }) => `${environmentFolder(environment)}/${team}`));
+  const faults = [...folders].map(async (file): Promise<Finding[]> => {
+    const count = (await view.children(file)).filter(isFolder).length;
+    return count <= mostProjects
+      ? []
+      : [{ file, path: '', message: `${count} projects; a team has ${mostProjects} at the most` }];
+  });
+  return (await Promise.all(faults)).flat();
 }
 
 function pathFaults(path: string, after: string | undefined): Finding[] {

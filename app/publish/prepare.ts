@@ -59,6 +59,9 @@ export function prepare(change: Change, before: Before, environment: Environment
   return { edits: differing(files, [before.spec, before.manifests]), rendered, spec };
 }
 
+/** A team has at the most so many projects in an environment. */
+export const mostProjects = 1000;
+
 /** Renders a spec for a project. @throws InvalidInput, also for names that cannot be used */
 export const renderSpec = (
   { environment: name, team, project }: ProjectKey,

@@ -114,6 +114,7 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
         continue;
       }
       await claimHosts(change, prepared.rendered?.hosts ?? [], hosts);
+      await makeSecrets(doors.secrets, change, prepared.rendered?.secrets ?? [], change.actor);
       for (const edit of prepared.edits) overlay.set(edit.path, edit.content);
       ready.push({ change, prepared });
     } catch (error) {
@@ -145,15 +146,13 @@ function indexOf({ clock }: PublishDoors, { change, prepared }: Ready, revision:
   return [{ key: change, id: newId('project', clock.now()), actor: change.actor, entry }];
 }
 
-/** Secrets that synth wants made exist, and what it made is on record, before the first byte goes to Git. */
+/** What synth made is on record before the first byte goes to Git. */
 async function writeCommits(
   doors: PublishDoors,
   tip: string | undefined,
   ready: readonly Ready[],
 ): Promise<readonly string[]> {
   if (ready.length === 0) return [];
-  for (const { change, prepared } of ready)
-    await makeSecrets(doors.secrets, change, prepared.rendered?.secrets ?? [], change.actor);
   await recordRenders(
     doors.database,
     ready.flatMap(({ change, prepared }) =>
@@ -205,11 +204,15 @@ function commitOf(change: Change, { edits, rendered }: Prepared, at: Date): NewC
     trailers,
     author: {
       name: change.actor,
-      email: change.actor.includes('@') ? change.actor : `${change.actor}@plinth.localhost`,
+      email: emailOf(change.actor),
     },
     at,
   };
 }
+
+/** People are named by their e-mail address; tokens and Plinth itself have none, whatever a token is called. */
+const emailOf = (actor: string): string =>
+  /^[^\s:<>]+@[^\s<>]+$/.test(actor) ? actor : `${actor.replace(/[^A-Za-z0-9._-]+/g, '-')}@plinth.localhost`;
 
 /** A change that was tried before may be in Git already: a process was killed between the commit and its record. */
 async function alreadyWritten(

@@ -21,23 +21,42 @@ import { acceptChange, readCursor, recordRenders, writeCursor, writeIndex } from
 /** Up to so many projects get the very commit that touched them into the index; beyond that, the scanned one. */
 const mostNamed = 50;
 
+/** Projects that are looked at before changes that wait have their turn: one large push holds nobody up. */
+const mostAtOnce = 50;
+
+/** A look at everything between two revisions, done in slices. */
+export interface Scan {
+  /** The revision that is scanned when the last slice is done. */
+  readonly tip: string;
+  /** Does one slice. True when it was the last. */
+  step(): Promise<boolean>;
+}
+
 /**
- * Looks at what came into Git by other hands since the last scan: a pushed spec or environment.yaml whose manifests
- * are not what synth makes of it is answered by a change that renders it. Returns the revision that was scanned.
+ * Begins to look at what came into Git by other hands since the last scan: a pushed spec or environment.yaml whose
+ * manifests are not what synth makes of it is answered by a change that renders it. Undefined: nothing came.
  */
-export async function scan(doors: PublishDoors, scanned: string | undefined): Promise<string | undefined> {
+export async function beginScan(doors: PublishDoors, scanned: string | undefined): Promise<Scan | undefined> {
   const tip = await doors.repository.tip();
-  if (tip === undefined || tip === scanned) return tip;
+  if (tip === undefined || tip === scanned) return undefined;
   const from = scanned ?? (await knownCursor(doors));
-  if (from === tip) return tip;
   const environments = await doors.environments.at(tip);
-  const touched = await touchedProjects(doors, from, tip);
-  for (const key of touched) {
-    if (environments.has(key.environment)) await look(doors, key, environments, tip, touched.length <= mostNamed);
-  }
-  await writeCursor(doors.database, 'publish', tip);
-  await notify(doors.database, 'revisions', tip);
-  return tip;
+  const touched = from === tip ? [] : await touchedProjects(doors, from, tip);
+  const named = touched.length <= mostNamed;
+  let done = 0;
+  return {
+    tip,
+    step: async () => {
+      for (const key of touched.slice(done, done + mostAtOnce)) await look(doors, key, environments, tip, named);
+      done += mostAtOnce;
+      if (done < touched.length) return false;
+      if (from !== tip) {
+        await writeCursor(doors.database, 'publish', tip);
+        await notify(doors.database, 'revisions', tip);
+      }
+      return true;
+    },
+  };
 }
 
 /** The stored cursor, unless the repository was replaced by one that does not know it. */
@@ -82,13 +101,14 @@ async function look(
   named: boolean,
 ): Promise<void> {
   const [spec, manifests] = await doors.repository.readMany(tip, [specFile(key), manifestsFile(key)]);
-  if (spec === undefined) {
+  const environment = environments.get(key.environment);
+  if (spec === undefined || environment === undefined) {
     await doors.database.transaction((tx) => writeIndex(tx, [{ key, id: '', actor: '', entry: undefined }]));
-    if (manifests !== undefined) await askToRender(doors, key);
+    if (manifests !== undefined && environment !== undefined) await askToRender(doors, key);
     return;
   }
   try {
-    const rendered = renderSpec(key, spec, environments.get(key.environment)!); // the caller has looked
+    const rendered = renderSpec(key, spec, environment);
     if (manifests === undefined || Buffer.from(manifests).toString('utf8') !== rendered.manifests)
       return await askToRender(doors, key);
     const specOf = (other: ProjectKey) => doors.repository.read(tip, specFile(other));

@@ -96,13 +96,13 @@ export async function acceptChange(tx: Queryable, change: NewChange): Promise<Ch
 }
 
 /**
- * Takes due changes, oldest first, and counts the attempt before anything is done: a change that is met again with
+ * Takes due changes, what people wished before what is only rendered anew, then the oldest first, and counts the attempt before anything is done: a change that is met again with
  * attempts above 1 may already be in Git, and is looked for there before it is written a second time.
  */
 export async function claimChanges(database: Database, most: number): Promise<readonly Change[]> {
   const { rows } = await database.query<ChangeRow>(
     `update changes set attempts = attempts + 1
-     where id in (select id from changes where state = 'accepted' and due_at <= now() order by number limit $1 for update skip locked)
+     where id in (select id from changes where state = 'accepted' and due_at <= now() order by kind = 'render', number limit $1 for update skip locked)
      returning ${fields}`,
     [most],
     'changes-claim',

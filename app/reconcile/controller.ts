@@ -122,8 +122,16 @@ export function startController(options: ControllerOptions): Controller {
   });
 
   const changed = (namespace: string) => {
-    const name = byNamespace.get(namespace);
+    const name = byNamespace.get(namespace) ?? strayOf(namespace);
     if (name !== undefined) mark(name, 'heal');
+  };
+
+  /** A namespace of ours that neither Git nor the record knows: what a crash left of a project that is gone. */
+  const strayOf = (namespace: string): string | undefined => {
+    const [place, team, project, ...more] = namespace.split('--');
+    if (place !== environment || team === undefined || project === undefined || more.length > 0) return undefined;
+    if (!runtime.observed(namespace).some((object) => object.ownedDigest !== '')) return undefined;
+    return projectName(stateOf(team, project).key);
   };
 
   const markAll = () => {

@@ -30,6 +30,8 @@ export interface Plan {
   readonly remove: readonly InventoryEntry[];
   /** Objects of ours that are no longer wanted, but only a person may let go. */
   readonly unconfirmed: readonly InventoryEntry[];
+  /** Everything of ours that is no longer wanted and still there, on its way out or not: each as `removalText`. */
+  readonly leaving: ReadonlySet<string>;
   /** Entries whose object is already gone: nothing to do but to forget them. */
   readonly forget: readonly ObjectKey[];
   /** Live objects that our field manager made, that neither Git nor the inventory knows: taken into the inventory. */
@@ -66,8 +68,7 @@ export function planRun(input: PlanInput): Plan {
 
   const { apply, waiting } = applications(input, made, live);
   const leaving = inventory.filter((entry) => !wanted.has(objectText(entry.key)));
-  const { remove, unconfirmed, forget } = removals(leaving, inventory.length, live, input);
-  return { apply, waiting, remove, unconfirmed, forget, adopt };
+  return { apply, waiting, ...removals(leaving, inventory.length, live, input), adopt };
 }
 
 /** True when a run would change nothing: no request, no write. */
@@ -135,8 +136,8 @@ function removals(
   size: number,
   live: ReadonlyMap<string, LiveObject>,
   { complete, removalConfirmed, confirmed }: PlanInput,
-): Pick<Plan, 'remove' | 'unconfirmed' | 'forget'> {
-  if (!complete) return { remove: [], unconfirmed: [], forget: [] };
+): Pick<Plan, 'remove' | 'unconfirmed' | 'leaving' | 'forget'> {
+  if (!complete) return { remove: [], unconfirmed: [], leaving: new Set(leaving.map(removalText)), forget: [] };
   const isThere = (entry: InventoryEntry) => live.get(objectText(entry.key))?.uid === entry.uid;
   const there = leaving.filter(isThere);
   const isStanding = (entry: InventoryEntry) => live.get(objectText(entry.key))?.deleting !== true;
@@ -147,6 +148,7 @@ function removals(
   return {
     remove: inDeletionOrder(there.filter((entry) => !needsPerson(entry))).filter(isStanding),
     unconfirmed: there.filter((entry) => isStanding(entry) && needsPerson(entry)),
+    leaving: new Set(there.map(removalText)),
     forget: leaving.filter((entry) => !isThere(entry)).map((entry) => entry.key),
   };
 }

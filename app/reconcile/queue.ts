@@ -15,7 +15,7 @@ export interface QueueOptions {
   readonly clock: Clock;
   /** How many runs may be under way at once. */
   readonly concurrency: number;
-  /** One run of one item. Never rejects: whatever happens is an outcome. */
+  /** One run of one item. It should not reject; if it does, the item is tried again. */
   run(item: string, signal: AbortSignal): Promise<Outcome>;
 }
 
@@ -72,7 +72,7 @@ export function createQueue({ clock, concurrency, run }: QueueOptions): Queue {
   const work = async (item: string) => {
     pauses.get(item)?.abort();
     pauses.delete(item);
-    const outcome = await run(item, stopping.signal);
+    const outcome = await run(item, stopping.signal).catch((): Outcome => ({ kind: 'retry' }));
     running.delete(item);
     if (outcome.kind === 'settled') failures.delete(item);
     else comeBack(item, outcome);

@@ -15,6 +15,7 @@ import { healthOf } from './health.ts';
 import { type DesiredObject, type InventoryEntry, type Plan, planRun, removalText } from './plan.ts';
 import type { Outcome } from './queue.ts';
 import { readSource, type Source, type SourceDoors } from './source.ts';
+import { isFoundation } from './stages.ts';
 import {
   type Confirmation,
   type Hold,
@@ -76,6 +77,8 @@ interface Run {
   readonly applied: AppliedObject[];
   readonly removed: ObjectKey[];
   readonly faults: Fault[];
+  /** True when what failed must stand before anything else may be applied. */
+  blocked: boolean;
 }
 
 const slowRetryMs = 5 * 60_000;
@@ -90,7 +93,17 @@ export async function reconcileProject(
   revision: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const run: Run = { doors, state, revision, blobs: state.blobs, signal, applied: [], removed: [], faults: [] };
+  const run: Run = {
+    doors,
+    state,
+    revision,
+    blobs: state.blobs,
+    signal,
+    applied: [],
+    removed: [],
+    faults: [],
+    blocked: false,
+  };
   let plan: Plan | undefined;
   try {
     await refresh(run);
@@ -168,7 +181,7 @@ async function applyStages(run: Run, plan: Plan, read: Source | undefined): Prom
         if (healing) doors.metrics.drift.inc({ environment: state.key.environment, kind: key.kind });
       }),
     );
-    if (run.faults.length > 0 || signal.aborted) return;
+    if (run.blocked || signal.aborted) return;
   }
 }
 
@@ -191,7 +204,9 @@ async function applyOne(run: Run, object: Desired, source: Source, options: Appl
     });
     run.applied.push(applied);
   } catch (error) {
-    run.faults.push(toFault(log, error, objectText(object.key)));
+    const fault = toFault(log, error, objectText(object.key));
+    run.faults.push(fault);
+    if (fault.retry || isFoundation(object.key.kind)) run.blocked = true;
   }
 }
 
@@ -223,11 +238,13 @@ async function record(run: Run, plan: Plan | undefined): Promise<Outcome> {
   for (const key of gone) inventory.delete(objectText(key));
 
   const status = statusOf(run, plan, inventory.size);
-  const ended = run.blobs === undefined && inventory.size === 0 && run.faults.length === 0;
-  const question = await questionOf(run, plan, ended);
-  const silent = made.length === 0 && gone.length === 0 && question === undefined && !ended;
-  if (silent && sameStatus(state.status, status)) return outcomeOf(run);
+  const ended = isEnded(run, inventory.size);
+  const known = state.status !== undefined || state.inventory.size > 0;
+  let question: Question | undefined;
   try {
+    question = await questionOf(run, plan, ended);
+    const silent = made.length === 0 && gone.length === 0 && question === undefined && !(ended && known);
+    if (silent && (ended || sameStatus(state.status, status))) return outcomeOf(run);
     const { asked, settled } = question ?? {};
     const history = historyOf(run, status);
     await doors.write({ key: state.key, status, made, gone, asked, settled, history, ended });
@@ -271,17 +288,28 @@ function statusOf(run: Run, plan: Plan | undefined, objects: number): Status {
   };
 }
 
-function phaseOf({ state, blobs, faults }: Run, plan: Plan | undefined, objects: number): Phase {
+function phaseOf({ doors, state, blobs, faults }: Run, plan: Plan | undefined, objects: number): Phase {
   if (faults.length > 0) return faults.every((fault) => fault.retry) ? 'waiting' : 'failed';
   if (state.hold !== undefined) return 'held';
   if (plan !== undefined && plan.unconfirmed.length > 0) return 'needs-confirmation';
-  if (blobs === undefined && objects > 0) return 'removing';
+  if (blobs === undefined && (objects > 0 || !doors.runtime.state().complete)) return 'removing';
   if (plan !== undefined && plan.waiting.length > 0) return 'applying';
   return 'applied';
 }
 
+/**
+ * True when Git and the cluster hold nothing of the project any more. Only a complete listing can say so of the
+ * cluster: a record that a crash lost leaves objects that nothing else knows.
+ */
+function isEnded({ doors, state, blobs, faults }: Run, objects: number): boolean {
+  if (blobs !== undefined || objects > 0 || faults.length > 0 || !doors.runtime.state().complete) return false;
+  return !doors.runtime.observed(namespaceOf(state.key)).some((object) => object.ownedDigest !== '');
+}
+
+type Question = Pick<Record, 'asked' | 'settled'>;
+
 /** The question to a person that this run leaves open or settles; undefined when nothing about it changed. */
-async function questionOf(run: Run, plan: Plan | undefined, ended: boolean) {
+async function questionOf(run: Run, plan: Plan | undefined, ended: boolean): Promise<Question | undefined> {
   const open = run.state.confirmation;
   if (plan === undefined) return undefined;
   if (plan.unconfirmed.length > 0) {
@@ -290,13 +318,23 @@ async function questionOf(run: Run, plan: Plan | undefined, ended: boolean) {
     return open?.digest === digest ? undefined : { asked: { digest, objects }, settled: undefined };
   }
   if (open === undefined) return undefined;
-  const over = open.digest === wholeProject ? ended || (await isWantedAgain(run, open)) : plan.remove.length === 0;
-  return over ? { asked: undefined, settled: open.digest } : undefined;
+  // A list stays answered until the last of it is gone: what is on its way out is not asked about again.
+  const over =
+    open.digest === wholeProject
+      ? ended || (await isWantedAgain(run, open))
+      : !open.objects.some((text) => plan.leaving.has(text));
+  return over ? { asked: undefined, settled: open } : undefined;
 }
 
 /** A yes to the whole project is void once the project stands in Git again, after the commit that removed it. */
 async function isWantedAgain({ doors, revision, blobs }: Run, { revision: removed }: Confirmation): Promise<boolean> {
-  return blobs !== undefined && (removed === undefined || (await doors.repository.isAncestor(removed, revision)));
+  if (blobs === undefined) return false;
+  try {
+    return removed === undefined || (await doors.repository.isAncestor(removed, revision));
+  } catch (error) {
+    if (!Fault.is(error, 'REVISION_UNKNOWN')) throw error;
+    return true; // The repository was put back to before that commit: the project is wanted.
+  }
 }
 
 function historyOf({ state, applied, removed }: Run, status: Status): string | undefined {

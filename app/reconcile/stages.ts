@@ -28,6 +28,10 @@ export const stageCount = stages.length;
 export const stageOf = (object: Pick<KubernetesObject | ObjectKey, 'kind'>): number =>
   stageOfKind.get(object.kind) ?? stages.length - 1;
 
+/** Kinds without which nothing else of the project may run: its space, its bounds and its walls. */
+export const isFoundation = (kind: string): boolean =>
+  ['Namespace', 'ResourceQuota', 'LimitRange', 'ServiceAccount', 'NetworkPolicy', 'Secret'].includes(kind);
+
 /** Kinds that run pods and whose health others can wait for. */
 export const isWorkload = (kind: string): boolean => kind === 'Deployment' || kind === 'StatefulSet' || kind === 'Job';
 

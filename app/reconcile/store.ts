@@ -125,8 +125,8 @@ export interface Record {
   readonly gone: readonly ObjectKey[];
   /** Deletions that now wait for a person. A yes to the whole project is never replaced by a question. */
   readonly asked: Pick<Confirmation, 'digest' | 'objects'> | undefined;
-  /** Digest of a question that is settled. */
-  readonly settled: string | undefined;
+  /** A question that is settled; of two to the whole project only this one, by its revision. */
+  readonly settled: Pick<Confirmation, 'digest' | 'revision'> | undefined;
   readonly history: string | undefined;
   /** The project is gone from Git and from the cluster: its row goes too. */
   readonly ended: boolean;
@@ -150,7 +150,8 @@ export async function writeRecords(database: Database, records: readonly Record[
       column(({ status }) => (status.problem === undefined ? null : JSON.stringify(status.problem))),
       column(({ ended }) => ended),
       column(({ history }) => history ?? null),
-      column(({ settled }) => settled ?? null),
+      column(({ settled }) => settled?.digest ?? null),
+      column(({ settled }) => settled?.revision ?? null),
       column(({ asked }) => asked?.digest ?? null),
       column(({ asked }) => (asked === undefined ? null : JSON.stringify(asked.objects))),
       ...columns(
@@ -171,24 +172,25 @@ const recordsText = `
   with records as (
     select * from unnest(
       $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-      $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[]
+      $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]
     ) as r(environment, team, project, revision, manifests_digest, phase, health, reasons, problem,
-      ended, message, settled, asked, objects)
+      ended, message, settled, settled_revision, asked, objects)
   ), gone as (
     delete from inventory i
-    using unnest($15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
+    using unnest($16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[])
       as o(environment, team, project, api_version, kind, namespace, name)
     where i.environment = o.environment and i.team = o.team and i.project = o.project
       and i.api_version = o.api_version and i.kind = o.kind and i.namespace = o.namespace and i.name = o.name
   ), made as (
     insert into inventory (environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest)
-    select * from unnest($22::text[], $23::text[], $24::text[], $25::text[], $26::text[],
-      $27::text[], $28::text[], $29::text[], $30::text[], $31::text[])
+    select * from unnest($23::text[], $24::text[], $25::text[], $26::text[], $27::text[],
+      $28::text[], $29::text[], $30::text[], $31::text[], $32::text[])
     on conflict (environment, team, project, api_version, kind, namespace, name) do update
     set uid = excluded.uid, desired_digest = excluded.desired_digest, owned_digest = excluded.owned_digest, applied_at = now()
   ), settled as (
     delete from confirmations c using records r
     where c.environment = r.environment and c.team = r.team and c.project = r.project and c.digest = r.settled
+      and c.revision is not distinct from r.settled_revision
   ), asked as (
     insert into confirmations (environment, team, project, digest, objects)
     select environment, team, project, asked, objects::jsonb from records where asked is not null

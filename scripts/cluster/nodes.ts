@@ -20,6 +20,8 @@ export async function kwokFlags(options: {
   return [
     '--manage-all-nodes=true',
     '--cidr=10.244.0.0/16',
+    // Without leases the node controller takes every node for lost after 50 s.
+    '--node-lease-duration-seconds=40',
     '--node-ip=127.0.0.1',
     `--node-port=${port}`,
     `--server-address=127.0.0.1:${port}`,

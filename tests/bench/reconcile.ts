@@ -26,7 +26,13 @@ const whole = full || named.length > 0;
 
 const spec = goldenSpec('local/smallest');
 // As app/loops.ts and app/runtime/kubernetes/client.ts have them.
-const like = { spec, concurrency: Number(process.env.CONC ?? 16), connections: 64, projects: 200, rounds: Number(process.env.ROUNDS ?? (full ? 9 : 5)) };
+const like = {
+  spec,
+  concurrency: Number(process.env.CONC ?? 16),
+  connections: 64,
+  projects: 200,
+  rounds: Number(process.env.ROUNDS ?? (full ? 9 : 5)),
+};
 const environment = loadEnvironment(
   'local',
   readFileSync(new URL('../../environments/local/environment.yaml', import.meta.url)),

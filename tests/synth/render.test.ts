@@ -60,9 +60,16 @@ volumes: { data: 1Gi }
     ]);
     expect(rendered.secrets).toEqual([
       { name: 'api-key', generated: false, scope: 'project' },
-      { name: 'db-password', generated: true, length: 32, scope: 'project' },
+      { name: 'main-password', generated: true, length: 32, scope: 'project' },
       { name: 'registry', generated: false, scope: 'organization' },
     ]);
+  });
+
+  test('a renamed service that keeps its claim keeps its password, which its data knows', () => {
+    const passwordOf = (services: string) =>
+      renderOf(`containers:\n  web: { image: "a:1" }\nservices: { ${services} }\n`).secrets.map(({ name }) => name);
+    expect(passwordOf('db: postgres')).toEqual(['db-password']);
+    expect(passwordOf('main: { kind: postgres, claim: db }')).toEqual(['db-password']);
   });
 
   test('digests of the bytes that went in and came out', () => {
@@ -96,8 +103,8 @@ volumes: { data: 1Gi }
       [undefined, undefined],
       [undefined, undefined],
     ]);
-    expect(objectOf(rendered.manifests, 'Secret', 'db-password').metadata.annotations).toEqual({
-      'plinth.dev/secret': 'project/db-password',
+    expect(objectOf(rendered.manifests, 'Secret', 'main-password').metadata.annotations).toEqual({
+      'plinth.dev/secret': 'project/main-password',
       'plinth.dev/secret-key': 'value',
     });
     expect(objectOf(rendered.manifests, 'Secret', 'registry')).toMatchObject({

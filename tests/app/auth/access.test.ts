@@ -207,7 +207,7 @@ describe('tokens', () => {
   test('one says who it is, as bearer and in the password of Basic, also from a web page as bearer', async () => {
     const { token } = await newToken({ name: 'laptop' });
     expect(token).toMatch(/^plt_[A-Za-z0-9_-]{43}$/);
-    const caller = { id: userId, name: 'laptop', kind: 'token', role: 'admin', teams: 'all' };
+    const caller = { id: userId, name: 'token:laptop', kind: 'token', role: 'admin', teams: 'all' };
     expect(await (await me(bearer(token))).json()).toEqual(caller);
     expect(await (await me(basic('whoever', token))).json()).toEqual(caller);
     expect((await me({ ...bearer(token), Origin: 'http://127.0.0.1:3000' })).status).toBe(200);

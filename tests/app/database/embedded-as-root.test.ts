@@ -36,6 +36,7 @@ afterAll(() => {
 /** A folder below the system's temporary one, 0700 as those are. */
 function closedFolder(): string {
   const { path, remove } = temporaryDirectory();
+  chmodSync(path, 0o700);
   onTestFinished(remove);
   return path;
 }

@@ -8,7 +8,7 @@ import { environmentFile, keyText, manifestsFile, specFile } from '#environments
 import { commit } from '#git/commit.ts';
 import { createEnvironments } from '#publish/environments.ts';
 import { type PublishDoors, publishDue } from '#publish/publish.ts';
-import { scan } from '#publish/scan.ts';
+import { beginScan } from '#publish/scan.ts';
 import { acceptChange, type ChangeKind, readChange, readHosts } from '#publish/store.ts';
 import { dataKey } from '#secrets/keys.ts';
 import { createSecrets } from '#secrets/secrets.ts';
@@ -63,7 +63,9 @@ async function begin() {
   const push = async (files: Record<string, string | null>) =>
     await commit(repository, { expected: await repository.tip(), commits: [newCommit(files, 'By hand')] });
   const publish = async () => {
-    const scanned = await scan(doors, undefined);
+    const scan = await beginScan(doors, undefined);
+    while (!((await scan?.step()) ?? true)) {}
+    const scanned = scan?.tip;
     return await publishDue(doors, scanned);
   };
   const endOf = async (id: string) => {

@@ -178,6 +178,14 @@ describe('what is removed', () => {
     };
     expect(planRun(input(anew)).unconfirmed.map(({ key }) => key)).toEqual([volume]);
   });
+  test('what is on its way out still counts as leaving, so that its yes is kept', () => {
+    const going = { inventory: [entry(space), entry(config)], live: [live(space, { deleting: true }), live(config)] };
+    const plan = planRun(
+      input({ ...going, confirmed: new Set([removalText(entry(space)), removalText(entry(config))]) }),
+    );
+    expect(plan).toMatchObject({ remove: [], unconfirmed: [] });
+    expect([...plan.leaving]).toEqual([removalText(entry(space)), removalText(entry(config))]);
+  });
   test('many at once wait for a person', () => {
     const keys = Array.from({ length: 11 }, (_, i) => object('ConfigMap', `c${i}`));
     const many = { inventory: keys.map((key) => entry(key)), live: keys.map((key) => live(key)) };

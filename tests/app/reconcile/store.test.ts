@@ -103,13 +103,15 @@ test('a yes to the whole project is never replaced by a question, and only its o
     [wholeProject],
   );
   await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
-  await write({ settled: 'sha256:a' });
+  await write({ settled: { digest: 'sha256:a', revision: undefined } });
   expect(await readConfirmation(db.database, key)).toMatchObject({
     digest: wholeProject,
     confirmed: true,
     revision: 'r2',
   });
-  await write({ settled: wholeProject, ended: true });
+  await write({ settled: { digest: wholeProject, revision: 'r1' } });
+  expect(await readConfirmation(db.database, key)).toBeDefined();
+  await write({ settled: { digest: wholeProject, revision: 'r2' }, ended: true });
   expect(await readConfirmation(db.database, key)).toBeUndefined();
 });
 

@@ -22,7 +22,7 @@ export interface RateOptions {
   readonly connections: number;
 }
 
-const bareInstallation = 'ins_bare';
+const bareInstallation = process.env.BAREINS ?? 'ins_bare';
 /** Stands still during a round: what it does about new objects comes late, and more of it would fall into the longer round. */
 const controllers = 'kube-controller-manager';
 

@@ -29,6 +29,7 @@ export async function startBenchCluster(options: { readonly audit?: boolean; rea
   });
   if (found.kind !== 'cluster') throw new Error(`${found.kind}: ${found.advice}`);
   const connect = identityOf(`${cluster.directory}/pki`, 'admin');
-  const pool = (connections: number) => new Pool(cluster.url, { connections, pipelining: 1, connect: { ...connect } });
+  const pool = (connections: number) =>
+    new Pool(cluster.url, { connections, pipelining: 1, allowH2: false, connect: { ...connect } });
   return { cluster, found, pool } satisfies BenchCluster;
 }
