@@ -24,8 +24,11 @@ export interface Loops {
   readonly publisher: Loop;
 }
 
-/** Projects of one environment that are reconciled at once. */
-const concurrency = 16;
+/**
+ * Projects of one environment that are reconciled at once. Most of their stages are a single request: with few projects
+ * the cluster waits for us. How many requests are under way is not decided here, but by the client's lanes.
+ */
+const concurrency = 64;
 
 /** Starts the writer of Git, the controllers of the environments, and the notices by which they wake each other. */
 export function startLoops(options: LoopsOptions, endings: Ending[]): Loops {

@@ -28,10 +28,10 @@ const spec = goldenSpec('local/smallest');
 // As app/loops.ts and app/runtime/kubernetes/client.ts have them.
 const like = {
   spec,
-  concurrency: Number(process.env.CONC ?? 16),
+  concurrency: 64,
   connections: 64,
   projects: 200,
-  rounds: Number(process.env.ROUNDS ?? (full ? 9 : 5)),
+  rounds: full ? 11 : 5,
 };
 const environment = loadEnvironment(
   'local',

@@ -69,8 +69,13 @@ environments/local/atlas/stateful/manifests.yaml: written, 14 objects
     ]);
   });
 
+  test('a spec that lies in no environment is rendered for the local one of the distribution', () => {
+    for (const place of ['local/smallest', 'local/smallest/project.yaml'])
+      expect(run(join(golden, place), '--print').stdout).toContain('name: local--team--smallest');
+  });
+
   test('a folder that holds no spec, or is not there, fails with words', () => {
-    expect(run(join(golden, 'local/smallest')).stderr).toContain(
+    expect(run(join(golden, '../rules')).stderr).toContain(
       'there is no environments/<environment>/<team>/<project>/project.yaml below',
     );
     expect(run('nowhere')).toMatchObject({ status: 1, stderr: expect.stringContaining('cannot read nowhere') });

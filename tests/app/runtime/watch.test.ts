@@ -191,6 +191,7 @@ describeUnless(missing(), 'a watch over an API server that comes and goes', () =
     await own.api('PATCH', mapPath(namespace, 'one'), { data: { a: '3' } }, merge);
     await until(() => ours.runtime.state().connected);
     await until(() => ours.find(namespace, 'ConfigMap', 'one')?.ownedDigest !== ownedDigest);
+    await until(() => ours.runtime.state().complete);
     expect(ours.runtime.state()).toEqual({ connected: true, complete: true, reason: '' });
     await ours.runtime.stop();
   });
