@@ -1,5 +1,6 @@
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
+import { readCursor, writeCursor } from '#database/cursors.ts';
 import { notify } from '#database/listen.ts';
 import { InvalidInput } from '#environments/finding.ts';
 import {
@@ -16,7 +17,7 @@ import { blobIdOf } from '#git/blob-id.ts';
 import { otherOwner } from './hosts.ts';
 import { renderSpec } from './prepare.ts';
 import { makeSecrets, type PublishDoors } from './publish.ts';
-import { acceptChange, readCursor, recordRenders, writeCursor, writeIndex } from './store.ts';
+import { acceptChange, recordRenders, writeIndex } from './store.ts';
 
 /** Up to so many projects get the very commit that touched them into the index; beyond that, the scanned one. */
 const mostNamed = 50;

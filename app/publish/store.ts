@@ -1,3 +1,4 @@
+import { writeCursor } from '#database/cursors.ts';
 import { notify } from '#database/listen.ts';
 import type { Database, Queryable } from '#database/pool.ts';
 import { keyText, type ProjectKey } from '#environments/layout.ts';
@@ -186,15 +187,6 @@ export async function finishChanges(
   });
 }
 
-export async function readCursor(database: Database, name: string): Promise<string | undefined> {
-  const { rows } = await database.query<{ revision: string }>(
-    'select revision from cursors where name = $1',
-    [name],
-    'cursor-read',
-  );
-  return rows[0]?.revision;
-}
-
 /** A deletion by the API was confirmed when it was asked for; reconcile finds the yes beside the removed folder. */
 async function confirmRemoval(
   tx: Queryable,
@@ -217,16 +209,6 @@ async function forgetUnborn(tx: Queryable, { environment, team, project }: Chang
     `delete from projects p where environment = $1 and team = $2 and project = $3 and revision is null
      and not exists (select 1 from changes c where c.environment = $1 and c.team = $2 and c.project = $3 and c.state = 'accepted')`,
     [environment, team, project],
-  );
-}
-
-/** Notes how far a reader of the repository has come. */
-export async function writeCursor(tx: Queryable, name: string, revision: string): Promise<void> {
-  await tx.query(
-    `insert into cursors (name, revision) values ($1, $2)
-     on conflict (name) do update set revision = excluded.revision, updated_at = now()`,
-    [name, revision],
-    'cursor-write',
   );
 }
 

@@ -3,11 +3,12 @@ import type { Clock } from '#base/clock.ts';
 import { type Loop, startLoop } from '#base/loop.ts';
 import { environmentFolder, namespaceOf, type ProjectKey, placeOf, projectName } from '#environments/layout.ts';
 import { objectText } from '#runtime/runtime.ts';
+import { createCaution } from './caution.ts';
 import { createQueue, type Lane, type Queue } from './queue.ts';
 import { type Doors, newState, type ProjectState, reconcileProject } from './reconcile.ts';
 import { readRemembered, writeRecords } from './store.ts';
 
-export interface ControllerOptions extends Omit<Doors, 'write'> {
+export interface ControllerOptions extends Omit<Doors, 'write' | 'cautious'> {
   readonly environment: string;
   readonly clock: Clock;
   /** How many projects are reconciled at once. */
@@ -51,8 +52,10 @@ export function startController(options: ControllerOptions): Controller {
     return made;
   };
 
+  const caution = createCaution(options, environment);
   const doors: Doors = {
     ...options,
+    cautious: caution.isOn,
     write: createBatch(mostInWrite, (records) => writeRecords(options.database, records)),
   };
   const queue: Queue = createQueue({
@@ -100,9 +103,16 @@ export function startController(options: ControllerOptions): Controller {
       touched.add(projectName(place.key));
     }
     const first = tip === undefined;
+    if (first) await caution.begin(now);
     tip = now;
     for (const name of first ? states.keys() : touched) mark(name, touched.size > mostInteractive ? 'bulk' : 'heal');
   };
+
+  /** Nothing to do, nothing open, and the cluster seen whole. */
+  const isAtRest = () =>
+    runtime.state().complete &&
+    queue.size() === 0 &&
+    [...states.values()].every(({ status }) => status?.phase === 'applied' || status?.phase === 'held');
 
   let remembered = false;
   const loop: Loop = startLoop({
@@ -117,6 +127,7 @@ export function startController(options: ControllerOptions): Controller {
         runtime.start({ changed, state: reconnected });
       }
       await follow();
+      if (tip !== undefined) await caution.advance(tip, isAtRest);
       return 'idle';
     },
   });

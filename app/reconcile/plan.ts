@@ -47,6 +47,8 @@ export interface PlanInput {
   readonly complete: boolean;
   /** True when the project's folder is gone from Git and its deletion was confirmed. */
   readonly removalConfirmed: boolean;
+  /** True when every deletion waits for a person (see caution.ts). */
+  readonly cautious: boolean;
   /** The deletions that a person confirmed, each as `removalText`. */
   readonly confirmed: ReadonlySet<string>;
 }
@@ -135,7 +137,7 @@ function removals(
   leaving: readonly InventoryEntry[],
   size: number,
   live: ReadonlyMap<string, LiveObject>,
-  { complete, removalConfirmed, confirmed }: PlanInput,
+  { complete, cautious, removalConfirmed, confirmed }: PlanInput,
 ): Pick<Plan, 'remove' | 'unconfirmed' | 'leaving' | 'forget'> {
   if (!complete) return { remove: [], unconfirmed: [], leaving: new Set(leaving.map(removalText)), forget: [] };
   const isThere = (entry: InventoryEntry) => live.get(objectText(entry.key))?.uid === entry.uid;
@@ -144,7 +146,7 @@ function removals(
   // A namespace that leaves takes everything with it: nothing is deleted piecemeal before a person said yes.
   const all = there.length > freeRemovals(size) || there.some((entry) => entry.key.kind === 'Namespace');
   const needsPerson = (entry: InventoryEntry) =>
-    !removalConfirmed && !confirmed.has(removalText(entry)) && (all || isPrecious(entry.key.kind));
+    !removalConfirmed && !confirmed.has(removalText(entry)) && (cautious || all || isPrecious(entry.key.kind));
   return {
     remove: inDeletionOrder(there.filter((entry) => !needsPerson(entry))).filter(isStanding),
     unconfirmed: there.filter((entry) => isStanding(entry) && needsPerson(entry)),

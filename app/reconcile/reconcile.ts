@@ -31,6 +31,8 @@ export interface Doors extends SourceDoors {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** True when every deletion waits for a person. */
+  cautious(): boolean;
   /** Writes what a run changed; side by side with others, and all of it or nothing. */
   write(record: Record): Promise<void>;
 }
@@ -160,6 +162,7 @@ function decide({ doors, state, blobs }: Run): Plan {
     live: doors.runtime.observed(namespaceOf(state.key)),
     complete: doors.runtime.state().complete,
     removalConfirmed: blobs === undefined && yes?.digest === wholeProject,
+    cautious: doors.cautious(),
     confirmed: new Set(yes?.objects),
   });
 }

@@ -41,6 +41,7 @@ const input = (more: Partial<PlanInput>): PlanInput => ({
   inventory: [],
   live: [],
   complete: true,
+  cautious: false,
   removalConfirmed: false,
   confirmed: new Set(),
   ...more,
@@ -185,6 +186,10 @@ describe('what is removed', () => {
     );
     expect(plan).toMatchObject({ remove: [], unconfirmed: [] });
     expect([...plan.leaving]).toEqual([removalText(entry(space)), removalText(entry(config))]);
+  });
+  test('after a restore everything that would go waits for a person', () => {
+    const plan = planRun(input({ cautious: true, inventory: [entry(config)], live: [live(config)] }));
+    expect(plan).toMatchObject({ remove: [], unconfirmed: [entry(config)] });
   });
   test('many at once wait for a person', () => {
     const keys = Array.from({ length: 11 }, (_, i) => object('ConfigMap', `c${i}`));

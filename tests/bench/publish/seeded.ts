@@ -1,6 +1,6 @@
+import { writeCursor } from '#database/cursors.ts';
 import type { ProjectKey } from '#environments/layout.ts';
 import { blobIdOf } from '#git/blob-id.ts';
-import { writeCursor } from '#publish/store.ts';
 import { type BenchProject, benchKeys, commitProjects, fullProject, goldenSpec } from '../stand/projects.ts';
 import { type BenchStores, openStores } from '../stand/stores.ts';
 
