@@ -2,23 +2,29 @@
  * Joins what is asked for side by side: the first item goes at once, and what comes while it is under way goes
  * together in the next call. With nothing else going on this costs nothing; under load, one call does the work of many.
  *
- *     const write = createBatch(100, (records) => writeRecords(database, records));
- *     await write(record);
+ *     const read = createBatch(100, (keys) => readOrders(database, keys));
+ *     const orders = await read(key);
  *
  * A call that fails is made again for each of its items alone, so that one bad item fails alone.
  * @param most items in one call
+ * @param run gives one result for each item, in their order
  */
-export function createBatch<Item>(
+export function createBatch<Item, Result>(
   most: number,
-  run: (items: readonly Item[]) => Promise<void>,
-): (item: Item) => Promise<void> {
-  let waiting: { readonly item: Item; readonly done: PromiseWithResolvers<void> }[] = [];
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+): (item: Item) => Promise<Result> {
+  let waiting: { readonly item: Item; readonly done: PromiseWithResolvers<Result> }[] = [];
   let running = false;
 
-  const runAll = async (items: readonly Item[]): Promise<readonly PromiseSettledResult<void>[]> => {
-    const [together] = await Promise.allSettled([run(items)]);
-    if (together.status === 'fulfilled' || items.length === 1) return items.map(() => together);
-    return await Promise.allSettled(items.map((item) => run([item])));
+  const serve = async (asked: typeof waiting): Promise<void> => {
+    try {
+      const results = await run(asked.map(({ item }) => item));
+      // As many as items.
+      for (const [i, { done }] of asked.entries()) done.resolve(results[i] as Result);
+    } catch (error) {
+      if (asked.length === 1) asked[0]?.done.reject(error);
+      else await Promise.all(asked.map((one) => serve([one])));
+    }
   };
 
   const pump = async () => {
@@ -26,18 +32,13 @@ export function createBatch<Item>(
     while (waiting.length > 0) {
       const now = waiting.slice(0, most);
       waiting = waiting.slice(most);
-      const results = await runAll(now.map(({ item }) => item));
-      for (const [i, { done }] of now.entries()) {
-        const result = results[i]!; // as many as items
-        if (result.status === 'fulfilled') done.resolve();
-        else done.reject(result.reason);
-      }
+      await serve(now);
     }
     running = false;
   };
 
   return (item) => {
-    const done = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<Result>();
     waiting.push({ item, done });
     if (!running) void pump();
     return done.promise;

@@ -3,12 +3,12 @@ import type { Clock } from '#base/clock.ts';
 import { type Loop, startLoop } from '#base/loop.ts';
 import { environmentFolder, namespaceOf, type ProjectKey, placeOf, projectName } from '#environments/layout.ts';
 import { objectText } from '#runtime/runtime.ts';
-import { createCaution } from './caution.ts';
+import { type Caution, createCaution } from './caution.ts';
 import { createQueue, type Lane, type Queue } from './queue.ts';
 import { type Doors, newState, type ProjectState, reconcileProject } from './reconcile.ts';
-import { readRemembered, writeRecords } from './store.ts';
+import { readOrders, readRemembered, writeRecords } from './store.ts';
 
-export interface ControllerOptions extends Omit<Doors, 'write' | 'cautious'> {
+export interface ControllerOptions extends Omit<Doors, 'ordersFor' | 'write' | 'cautious'> {
   readonly environment: string;
   readonly clock: Clock;
   /** How many projects are reconciled at once. */
@@ -32,8 +32,21 @@ export interface Controller {
 const pollMs = 5_000;
 /** A commit that touches more projects than this does not go before what a person just did. */
 const mostInteractive = 20;
-/** Records of projects that are written together. */
-const mostInWrite = 100;
+/** Projects that are asked for, or written, in one statement. */
+const mostAtOnce = 100;
+
+/** What runs of single projects need of the database is joined: under load one statement does it for many. */
+function doorsOf(options: ControllerOptions, caution: Caution): Doors {
+  return {
+    ...options,
+    cautious: caution.isOn,
+    ordersFor: createBatch(mostAtOnce, (keys) => readOrders(options.database, keys)),
+    write: createBatch(mostAtOnce, async (records) => {
+      await writeRecords(options.database, records);
+      return records;
+    }),
+  };
+}
 
 /** Starts to watch the runtime and the repository, and reconciles every project of the environment. */
 export function startController(options: ControllerOptions): Controller {
@@ -53,11 +66,7 @@ export function startController(options: ControllerOptions): Controller {
   };
 
   const caution = createCaution(options, environment);
-  const doors: Doors = {
-    ...options,
-    cautious: caution.isOn,
-    write: createBatch(mostInWrite, (records) => writeRecords(options.database, records)),
-  };
+  const doors = doorsOf(options, caution);
   const queue: Queue = createQueue({
     clock: options.clock,
     concurrency: options.concurrency,

@@ -19,10 +19,9 @@ import { isFoundation } from './stages.ts';
 import {
   type Confirmation,
   type Hold,
+  type Orders,
   type Phase,
   type Record,
-  readConfirmation,
-  readHold,
   type Status,
   wholeProject,
 } from './store.ts';
@@ -33,8 +32,10 @@ export interface Doors extends SourceDoors {
   readonly metrics: Metrics;
   /** True when every deletion waits for a person. */
   cautious(): boolean;
-  /** Writes what a run changed; side by side with others, and all of it or nothing. */
-  write(record: Record): Promise<void>;
+  /** Reads what people said about a project. */
+  ordersFor(key: ProjectKey): Promise<Orders>;
+  /** Writes what a run changed: all of it or nothing. */
+  write(record: Record): Promise<unknown>;
 }
 
 /** What this process keeps of a project between runs: digests and keys, never bodies or values. */
@@ -129,10 +130,7 @@ async function refresh({ doors, state }: Run): Promise<void> {
   state.stale = false;
   state.loaded = undefined;
   try {
-    [state.hold, state.confirmation] = await Promise.all([
-      readHold(doors.database, state.key),
-      readConfirmation(doors.database, state.key),
-    ]);
+    ({ hold: state.hold, confirmation: state.confirmation } = await doors.ordersFor(state.key));
   } catch (error) {
     state.stale = true;
     throw error;

@@ -244,36 +244,51 @@ export async function isRendered(
   return rows.length > 0;
 }
 
-/** The hold on a project, if one is in force now. */
-export async function readHold(database: Database, key: ProjectKey): Promise<Hold | undefined> {
-  const { rows } = await database.query<{ hold: Hold['hold']; reason: string; until: Date | null }>(
-    `select hold, reason, until from holds
-     where environment = $1 and team = $2 and project = $3 and hold <> 'none' and (until is null or until > now())`,
-    [key.environment, key.team, key.project],
-    'read-hold',
-  );
-  const row = rows[0];
-  return row === undefined ? undefined : { hold: row.hold, reason: row.reason, until: row.until ?? undefined };
+/** What people said about a project. */
+export interface Orders {
+  /** The hold on it, if one is in force now. */
+  readonly hold: Hold | undefined;
+  /** The open or answered question about deletions. */
+  readonly confirmation: Confirmation | undefined;
 }
 
-/** The open or answered question about deletions. */
-export async function readConfirmation(database: Database, key: ProjectKey): Promise<Confirmation | undefined> {
-  const { rows } = await database.query<{
-    digest: string;
-    objects: string[];
-    revision: string | null;
-    confirmed_at: Date | null;
-  }>(
-    'select digest, objects, revision, confirmed_at from confirmations where environment = $1 and team = $2 and project = $3',
-    [key.environment, key.team, key.project],
-    'read-confirmation',
-  );
-  const row = rows[0];
-  if (row === undefined) return undefined;
-  return {
-    digest: row.digest,
-    objects: row.objects,
-    confirmed: row.confirmed_at !== null,
-    revision: row.revision ?? undefined,
-  };
+interface OrdersRow {
+  hold: Hold['hold'] | null;
+  reason: string;
+  until: Date | null;
+  digest: string | null;
+  objects: string[];
+  revision: string | null;
+  confirmed_at: Date | null;
 }
+
+/** The orders for each of these projects, in the same order. */
+export async function readOrders(database: Database, keys: readonly ProjectKey[]): Promise<readonly Orders[]> {
+  const { rows } = await database.query<OrdersRow>(
+    `select h.hold, h.reason, h.until, c.digest, c.objects, c.revision, c.confirmed_at
+     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(environment, team, project, n)
+     left join holds h on h.environment = k.environment and h.team = k.team and h.project = k.project
+       and h.hold <> 'none' and (h.until is null or h.until > now())
+     left join confirmations c on c.environment = k.environment and c.team = k.team and c.project = k.project
+     order by k.n`,
+    columns(
+      keys.map((key) => projectColumns({ key })),
+      3,
+    ),
+    'orders-read',
+  );
+  return rows.map(toOrders);
+}
+
+const toOrders = (row: OrdersRow): Orders => ({
+  hold: row.hold === null ? undefined : { hold: row.hold, reason: row.reason, until: row.until ?? undefined },
+  confirmation:
+    row.digest === null
+      ? undefined
+      : {
+          digest: row.digest,
+          objects: row.objects,
+          confirmed: row.confirmed_at !== null,
+          revision: row.revision ?? undefined,
+        },
+});

@@ -4,10 +4,11 @@ import { createBatch } from '#base/batch.ts';
 /** A batch whose calls end when the test says so. */
 function gated(most: number) {
   const calls: { readonly items: readonly string[]; readonly end: PromiseWithResolvers<void> }[] = [];
-  const add = createBatch<string>(most, (items) => {
+  const add = createBatch(most, async (items: readonly string[]) => {
     const end = Promise.withResolvers<void>();
     calls.push({ items, end });
-    return end.promise;
+    await end.promise;
+    return items.map((item) => item.toUpperCase());
   });
   return { add, calls };
 }
@@ -21,19 +22,20 @@ test('the first goes at once, what comes meanwhile goes together, never more tha
     calls[call]?.end.resolve();
     await turn();
   }
-  await Promise.all(all);
+  expect(await Promise.all(all)).toEqual(['A', 'B', 'C', 'D']);
   expect(calls.map(({ items }) => items)).toEqual([['a'], ['b', 'c'], ['d']]);
 });
 
 test('one bad item fails alone', async () => {
   const tried: string[] = [];
-  const add = createBatch<string>(10, async (items) => {
+  const add = createBatch(10, async (items: readonly string[]) => {
     tried.push(items.join(' '));
     await turn();
     if (items.includes('bad')) throw new Error('bad');
+    return items;
   });
   const results = await Promise.allSettled(['first', 'good', 'bad'].map(add));
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
   expect(tried).toEqual(['first', 'good bad', 'good', 'bad']);
-  await expect(add('later')).resolves.toBeUndefined();
+  await expect(add('later')).resolves.toBe('later');
 });

@@ -2,8 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import {
   isRendered,
   type Record,
-  readConfirmation,
-  readHold,
+  readOrders,
   readRemembered,
   type Status,
   wholeProject,
@@ -40,6 +39,9 @@ const record = (more: Partial<Record>): Record => ({
   ...more,
 });
 const write = (more: Partial<Record>) => writeRecords(db.database, [record(more)]);
+const ordersFor = async (of: typeof key) => (await readOrders(db.database, [of]))[0];
+const readConfirmation = async (of: typeof key) => (await ordersFor(of))?.confirmation;
+const readHold = async (of: typeof key) => (await ordersFor(of))?.hold;
 const remembered = async () => (await readRemembered(db.database, 'local')).get('shop/web');
 const confirmed = () => db.database.query(`update confirmations set confirmed_by = 'ada', confirmed_at = now()`);
 
@@ -64,8 +66,8 @@ test('projects that are written together keep their own', async () => {
   const all = await readRemembered(db.database, 'local');
   expect(all.get('shop/web')).toEqual({ status, inventory: [entry('b')] });
   expect(all.get('shop/api')).toEqual({ status: { ...status, phase: 'held' }, inventory: [entry('a', 'uid-other')] });
-  expect(await readConfirmation(db.database, key)).toMatchObject({ digest: 'sha256:a' });
-  expect(await readConfirmation(db.database, other)).toBeUndefined();
+  expect(await readConfirmation(key)).toMatchObject({ digest: 'sha256:a' });
+  expect(await readConfirmation(other)).toBeUndefined();
   const { rows } = await db.database.query('select project, message from history');
   expect(rows).toEqual([{ project: 'api', message: 'held' }]);
 });
@@ -86,9 +88,9 @@ test('another list is another question; the same list keeps its yes', async () =
   await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
   await confirmed();
   await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
-  expect(await readConfirmation(db.database, key)).toMatchObject({ digest: 'sha256:a', confirmed: true });
+  expect(await readConfirmation(key)).toMatchObject({ digest: 'sha256:a', confirmed: true });
   await write({ asked: { digest: 'sha256:b', objects: ['two'] } });
-  expect(await readConfirmation(db.database, key)).toEqual({
+  expect(await readConfirmation(key)).toEqual({
     digest: 'sha256:b',
     objects: ['two'],
     confirmed: false,
@@ -104,15 +106,15 @@ test('a yes to the whole project is never replaced by a question, and only its o
   );
   await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
   await write({ settled: { digest: 'sha256:a', revision: undefined } });
-  expect(await readConfirmation(db.database, key)).toMatchObject({
+  expect(await readConfirmation(key)).toMatchObject({
     digest: wholeProject,
     confirmed: true,
     revision: 'r2',
   });
   await write({ settled: { digest: wholeProject, revision: 'r1' } });
-  expect(await readConfirmation(db.database, key)).toBeDefined();
+  expect(await readConfirmation(key)).toBeDefined();
   await write({ settled: { digest: wholeProject, revision: 'r2' }, ended: true });
-  expect(await readConfirmation(db.database, key)).toBeUndefined();
+  expect(await readConfirmation(key)).toBeUndefined();
 });
 
 test('a hold is in force until its time', async () => {
@@ -122,15 +124,25 @@ test('a hold is in force until its time', async () => {
        values ('local', 'shop', 'web', '${what}', 'freeze', 'ada', ${until})
        on conflict (environment, team, project) do update set hold = excluded.hold, until = excluded.until`,
     );
-  expect(await readHold(db.database, key)).toBeUndefined();
+  expect(await readHold(key)).toBeUndefined();
   await hold('detect', 'null');
-  expect(await readHold(db.database, key)).toEqual({ hold: 'detect', reason: 'freeze', until: undefined });
+  expect(await readHold(key)).toEqual({ hold: 'detect', reason: 'freeze', until: undefined });
   await hold('detect', `now() + interval '1 hour'`);
-  expect((await readHold(db.database, key))?.until).toBeInstanceOf(Date);
+  expect((await readHold(key))?.until).toBeInstanceOf(Date);
   await hold('detect', `now() - interval '1 second'`);
-  expect(await readHold(db.database, key)).toBeUndefined();
+  expect(await readHold(key)).toBeUndefined();
   await hold('none', 'null');
-  expect(await readHold(db.database, key)).toBeUndefined();
+  expect(await readHold(key)).toBeUndefined();
+});
+
+test('orders for many come in the order of the question', async () => {
+  const keys = ['a', 'web', 'b'].map((project) => ({ ...key, project }));
+  await write({ asked: { digest: 'sha256:a', objects: ['one'] } });
+  expect((await readOrders(db.database, keys)).map(({ confirmation }) => confirmation?.digest)).toEqual([
+    undefined,
+    'sha256:a',
+    undefined,
+  ]);
 });
 
 test('manifests are publish’s only for the project and the spec they were made of', async () => {
