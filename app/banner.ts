@@ -32,7 +32,7 @@ export function banner(facts: {
 }
 
 /** A generated password is shown once, to a terminal only; in any other case its place is named. */
-function passwordLine({ password, passwordFile }: Administrator): string {
+function passwordLine({ password, passwordPlace }: Administrator): string {
   if (password !== undefined) return `, password ${password.reveal()}  (shown only this once)`;
-  return passwordFile === undefined ? '' : `, password in ${passwordFile}`;
+  return passwordPlace === undefined ? '' : `, password in ${passwordPlace}`;
 }

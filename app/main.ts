@@ -24,6 +24,7 @@ import { jsonSchemas } from '#synth/json-schema.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { banner } from './banner.ts';
 import { startLoops } from './loops.ts';
+import { passwordKeeper } from './password-secret.ts';
 import { startServers } from './server.ts';
 import { type Ending, openStores, type Stores } from './stores.ts';
 
@@ -102,8 +103,9 @@ async function openAccess(config: Config, { database, authSecret }: Stores, log:
   const tokens = createTokens({ database, clock, log });
   const { dataDirectory, adminEmail: email, adminPassword: password } = config;
   const isTerminal = process.stdout.isTTY === true;
-  const administrator = await ensureAdministrator({ auth, database, log, email, password, dataDirectory, isTerminal });
-  const passwordChanged = (userId: string) => forgetGeneratedPassword({ database, dataDirectory }, userId);
+  const keeper = await passwordKeeper(await findCluster(clusterOptions(config, clock)), dataDirectory, clock);
+  const administrator = await ensureAdministrator({ auth, database, log, email, password, keeper, isTerminal });
+  const passwordChanged = (userId: string) => forgetGeneratedPassword({ database, keeper }, userId);
   return {
     administrator,
     callerOf: createCallers({ passwords, tokens }),

@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Log } from '#base/log.ts';
-import { readIfPresent } from '#base/once-file.ts';
 import { Secret } from '#base/secret.ts';
 import type { Database } from '#database/pool.ts';
 import type { Auth } from './better-auth.ts';
+import type { PasswordKeeper } from './password-keeper.ts';
 import { findAdministrator, lockAdministrator, saveAdministrator } from './store.ts';
 
 export interface AdministratorOptions {
@@ -16,8 +14,9 @@ export interface AdministratorOptions {
   readonly email: string;
   /** AUTH_ADMIN_PASSWORD. */
   readonly password?: Secret | undefined;
-  readonly dataDirectory: string;
-  /** Whether a person reads what we print. If not, a generated password goes into a file. */
+  /** Where a generated password goes that no person reads on a terminal. */
+  readonly keeper: PasswordKeeper;
+  /** Whether a person reads what we print. */
   readonly isTerminal: boolean;
 }
 
@@ -27,20 +26,18 @@ export interface Administrator {
     | 'created'
     /** A generated password: to be printed once, then `handedOver()`. */
     | 'generated'
-    /** A generated password stands in the file of `passwordFile`. */
+    /** A generated password stands in `passwordPlace`. */
     | 'written'
     /** AUTH_ADMIN_PASSWORD is another one than at the last start, and was taken over. */
     | 'changed'
     | 'unchanged';
   /** Only with 'generated'. */
   readonly password?: Secret;
-  /** With 'written', and as long as the file is there: nobody has changed the password yet. */
-  readonly passwordFile?: string;
+  /** With 'written', and as long as it is there: nobody has changed the password yet. */
+  readonly passwordPlace?: string | undefined;
   /** Say that the password was shown. A start that died before makes a new one. */
   handedOver(): Promise<void>;
 }
-
-const fileName = 'admin-password';
 
 /** Makes the first administrator, once for an installation; a later start changes nothing but a changed setting. */
 export async function ensureAdministrator(options: AdministratorOptions): Promise<Administrator> {
@@ -53,17 +50,16 @@ export async function ensureAdministrator(options: AdministratorOptions): Promis
       log.warn({ setting: email, administrator: present.email }, 'AUTH_ADMIN_EMAIL names someone else; it is not used');
     return takeOver(options, present);
   });
-  const { outcome, passwordFile } = administrator;
-  if (outcome !== 'unchanged') log.info({ email: administrator.email, outcome, passwordFile }, 'administrator');
+  const { outcome, passwordPlace } = administrator;
+  if (outcome !== 'unchanged') log.info({ email: administrator.email, outcome, passwordPlace }, 'administrator');
   return administrator;
 }
 
 async function create(options: AdministratorOptions): Promise<Administrator> {
-  const { auth, database, email, dataDirectory, isTerminal } = options;
+  const { auth, database, email, keeper, isTerminal } = options;
   const password = options.password ?? new Secret(randomBytes(18).toString('base64url'));
-  const passwordFile = join(dataDirectory, fileName);
   // Before the person exists: whatever happens in between, the password of an administrator is known to someone.
-  if (options.password === undefined && !isTerminal) await writePassword(passwordFile, password);
+  if (options.password === undefined && !isTerminal) await keeper.write(password);
   const userId = await auth.createPerson({ email, name: 'Administrator', role: 'admin', password });
   const handedOver = async (settingHash: string | null = null) => saveAdministrator(database, userId, settingHash);
   if (options.password !== undefined) {
@@ -72,41 +68,35 @@ async function create(options: AdministratorOptions): Promise<Administrator> {
   }
   if (isTerminal) return { email, outcome: 'generated', password, handedOver: () => handedOver() };
   await handedOver();
-  return { email, outcome: 'written', passwordFile, handedOver: nothing };
+  return { email, outcome: 'written', passwordPlace: keeper.place, handedOver: nothing };
 }
 
 /** The setting counts when it changed since it was last taken over, not when the person has changed the password since. */
 async function takeOver(
-  { auth, database, password, dataDirectory }: AdministratorOptions,
+  { auth, database, password, keeper }: AdministratorOptions,
   present: { user_id: string; email: string; setting_hash: string | null },
 ): Promise<Administrator> {
   const { email } = present;
   const known = present.setting_hash;
   if (password === undefined || (known !== null && (await auth.verify(password, known))))
-    return { email, outcome: 'unchanged', passwordFile: await unreadPassword(dataDirectory), handedOver: nothing };
+    return {
+      email,
+      outcome: 'unchanged',
+      passwordPlace: (await keeper.isThere()) ? keeper.place : undefined,
+      handedOver: nothing,
+    };
   await auth.setPassword(present.user_id, password);
   await saveAdministrator(database, present.user_id, await auth.hash(password));
-  await removePassword(dataDirectory);
+  await keeper.remove();
   return { email, outcome: 'changed', handedOver: nothing };
 }
 
-/** Call it after a person has changed their password: the file with the generated one has had its day. */
+/** Call it after a person has changed their password: the generated one has had its day. */
 export async function forgetGeneratedPassword(
-  { database, dataDirectory }: Pick<AdministratorOptions, 'database' | 'dataDirectory'>,
+  { database, keeper }: Pick<AdministratorOptions, 'database' | 'keeper'>,
   userId: string,
 ): Promise<void> {
-  if ((await findAdministrator(database))?.user_id === userId) await removePassword(dataDirectory);
+  if ((await findAdministrator(database))?.user_id === userId) await keeper.remove();
 }
 
-async function writePassword(file: string, password: Secret): Promise<void> {
-  // A file that is there may have other rights; a new one has ours from its first moment.
-  await rm(file, { force: true });
-  await writeFile(file, `${password.reveal()}\n`, { mode: 0o600, flag: 'wx' });
-}
-
-const unreadPassword = async (dataDirectory: string): Promise<string | undefined> => {
-  const file = join(dataDirectory, fileName);
-  return (await readIfPresent(file)) === undefined ? undefined : file;
-};
-const removePassword = (dataDirectory: string) => rm(join(dataDirectory, fileName), { force: true });
 const nothing = async () => {};

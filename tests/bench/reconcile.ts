@@ -44,7 +44,7 @@ if (wants('plain')) {
 }
 if (wants('full')) {
   console.log('\n200 full projects, objects a second; wanted: at least 80 %');
-  await measureRate({ ...like, kind: 'full', spec: full ? goldenSpec('local/next-postgres') : spec });
+  await measureRate({ ...like, kind: 'full', spec });
 }
 if (wants('latency')) await onControlPlane({ nodes: true }, measureLatency);
 if (wants('no-op')) await onControlPlane({ audit: true, nodes: true }, measureNoOp);

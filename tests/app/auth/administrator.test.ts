@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type AdministratorOptions, ensureAdministrator, forgetGeneratedPassword } from '#auth/administrator.ts';
 import type { Auth } from '#auth/better-auth.ts';
+import { keepInFile } from '#auth/password-keeper.ts';
 import { findCredential } from '#auth/store.ts';
 import { createLog } from '#base/log.ts';
 import { Secret } from '#base/secret.ts';
@@ -29,7 +30,15 @@ afterEach(async () => {
 const email = 'admin@localhost.ai';
 const ensure = (options: Partial<AdministratorOptions> = {}) => {
   const log = createLog({ level: 'info', to: { write: (line) => lines.push(line) } });
-  return ensureAdministrator({ auth, database: db.database, log, email, dataDirectory, isTerminal: false, ...options });
+  return ensureAdministrator({
+    auth,
+    database: db.database,
+    log,
+    email,
+    keeper: keepInFile(dataDirectory),
+    isTerminal: false,
+    ...options,
+  });
 };
 const opens = async (password: string, who = email) => {
   const person = await findCredential(db.database, who);
@@ -39,8 +48,8 @@ const file = () => join(dataDirectory, 'admin-password');
 
 test('without a terminal the password is in a file that only the owner reads, and nowhere in the log', async () => {
   writeFileSync(file(), 'left over', { mode: 0o644 });
-  const { outcome, passwordFile, password } = await ensure();
-  expect([outcome, passwordFile, password]).toEqual(['written', file(), undefined]);
+  const { outcome, passwordPlace, password } = await ensure();
+  expect([outcome, passwordPlace, password]).toEqual(['written', file(), undefined]);
   expect(statSync(file()).mode & 0o777).toBe(0o600);
   const written = readFileSync(file(), 'utf8');
   expect(written).toMatch(/^[A-Za-z0-9_-]{24}\n$/);
@@ -113,9 +122,9 @@ test('another e-mail in the settings makes no second administrator, and says so'
 test('the file goes when the administrator changes the password, and only then', async () => {
   await ensure();
   const { id } = (await findCredential(db.database, email))!;
-  await forgetGeneratedPassword({ database: db.database, dataDirectory }, 'usr_someone_else');
+  await forgetGeneratedPassword({ database: db.database, keeper: keepInFile(dataDirectory) }, 'usr_someone_else');
   expect(existsSync(file())).toBe(true);
-  await forgetGeneratedPassword({ database: db.database, dataDirectory }, id);
+  await forgetGeneratedPassword({ database: db.database, keeper: keepInFile(dataDirectory) }, id);
   expect(existsSync(file())).toBe(false);
 });
 
