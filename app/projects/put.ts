@@ -20,11 +20,10 @@ export const putProject =
     const spec = toYaml(body);
     const { tip, environment } = await environmentNow(doors, key.environment);
     const rendered = renderSpec(key, spec, environment);
-    await checkExpected(doors, key, tip, request.ifMatch);
+    const expected = await expectedBlob(doors, key, tip, request.ifMatch);
     await checkSurroundings(doors, key, rendered);
     if (query.dryRun) return { status: 200, json: await preview(doors, key, tip, rendered) };
 
-    const expected = await expectedBlob(doors, key, tip, request.ifMatch);
     const change = await doors.database.transaction(async (tx) => {
       await expectProject(tx, key, newId('project', doors.clock.now()), caller.name);
       return await acceptChange(tx, {
@@ -51,14 +50,17 @@ export const accepted = (change: Change) => ({
 const toYaml = (body: RawBody): string =>
   body.kind === 'yaml' ? body.text : stringify(body.value, { aliasDuplicateObjects: false });
 
-/** A quick look before the change is accepted; the writer looks again on the tip that it writes on. */
-async function checkExpected(
+/**
+ * The blob that the spec must be when the change is written; `*` means the one that is there now. A quick look before
+ * the change is accepted: the writer looks again on the tip that it writes on.
+ */
+async function expectedBlob(
   doors: ProjectDoors,
   key: ProjectKey,
   tip: string,
   ifMatch: string | undefined,
-): Promise<void> {
-  if (ifMatch === undefined) return;
+): Promise<string | undefined> {
+  if (ifMatch === undefined) return undefined;
   const actual = await doors.repository.blobId(tip, specFile(key));
   const fits = ifMatch === '*' ? actual !== undefined : (actual ?? '') === ifMatch;
   if (!fits)
@@ -66,16 +68,7 @@ async function checkExpected(
       expected: ifMatch === '' ? 'absent' : ifMatch,
       actual: actual ?? 'absent',
     });
-}
-
-/** `*` means the spec that is there now. */
-async function expectedBlob(
-  doors: ProjectDoors,
-  key: ProjectKey,
-  tip: string,
-  ifMatch: string | undefined,
-): Promise<string | undefined> {
-  return ifMatch === '*' ? await doors.repository.blobId(tip, specFile(key)) : ifMatch;
+  return actual ?? '';
 }
 
 async function checkSurroundings(doors: ProjectDoors, key: ProjectKey, rendered: Rendered): Promise<void> {

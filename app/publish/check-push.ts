@@ -14,7 +14,7 @@ import {
 import { loadEnvironments } from '#environments/load.ts';
 import { type Environment, environmentNameFault } from '#environments/schema.ts';
 import type { PushView } from '#git/serve.ts';
-import { isFolder } from '#git/trees.ts';
+import { isFolder, type TreeChange } from '#git/trees.ts';
 import type { Rendered } from '#synth/render.ts';
 import { mostProjects, renderSpec } from './prepare.ts';
 import { countStanding, readHosts } from './store.ts';
@@ -128,6 +128,17 @@ async function readEnvironments(
   }
 }
 
+/** What a push changes, by path, and the blobs of the files that it takes away. */
+interface Changes {
+  readonly changes: ReadonlyMap<string, TreeChange>;
+  readonly left: ReadonlySet<string>;
+}
+
+const changesOf = (all: readonly TreeChange[]): Changes => ({
+  changes: new Map(all.map((change) => [change.path, change])),
+  left: new Set(all.flatMap(({ before, after }) => (before !== undefined && after === undefined ? [before] : []))),
+});
+
 async function projectFaults(
   database: Database,
   view: PushView,
@@ -135,12 +146,13 @@ async function projectFaults(
   environments: ReadonlyMap<string, Environment>,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const changes = changesOf(await view.changed());
   const rendered = new Map<string, { key: ProjectKey; hosts: readonly string[] }>();
   for (const key of keys) {
     try {
       const made = await renderPushed(view, key, environments);
       if (made !== undefined) rendered.set(keyText(key), { key, hosts: made.hosts });
-      findings.push(...(await manifestsFaults(view, key, made)));
+      findings.push(...(await manifestsFaults(view, changes, key, made)));
     } catch (error) {
       if (!(error instanceof InvalidInput)) throw error;
       findings.push(...error.findings);
@@ -166,14 +178,18 @@ async function renderPushed(
  * manifests.yaml is Plinth's: a push may leave it as it was, take it away with its spec, bring what synth makes, or
  * carry it along when a folder is renamed, which a rendering commit answers.
  */
-async function manifestsFaults(view: PushView, key: ProjectKey, made: Rendered | undefined): Promise<Finding[]> {
+async function manifestsFaults(
+  view: PushView,
+  { changes, left }: Changes,
+  key: ProjectKey,
+  made: Rendered | undefined,
+): Promise<Finding[]> {
   const path = manifestsFile(key);
-  const changes = await view.changed();
-  const change = changes.find((entry) => entry.path === path);
+  const change = changes.get(path);
   if (change === undefined) return [];
   const content = await view.read(path);
   if (made === undefined && content === undefined) return [];
-  const cameAlong = changes.some(({ before, after }) => before === change.after && after === undefined);
+  const cameAlong = change.after !== undefined && left.has(change.after);
   if (made !== undefined && content !== undefined && cameAlong) return [];
   if (made !== undefined && content !== undefined && Buffer.from(content).toString('utf8') === made.manifests)
     return [];

@@ -38,7 +38,8 @@ async function makeData(home: Home, password: Secret, signal: AbortSignal | unde
   await runInitdb(home, data, passwordFile, signal);
   await rename(data, home.data);
   await syncFolder(home.path);
-  await rm(unfinished, { recursive: true, force: true });
+  // Ours, and what an initdb wrote that outlived its killed start: by now it has ended.
+  await removeUnfinished(home.path);
 }
 
 function runInitdb(home: Home, data: string, passwordFile: string, signal: AbortSignal | undefined): Promise<void> {
@@ -83,10 +84,11 @@ async function readPassword(home: string, hasData: boolean): Promise<Secret> {
   return new Secret(password.toString().trim());
 }
 
-/** What a killed start left behind. Its initdb may still be writing for a moment; then the next start removes it. */
+/** What a killed start left behind. Its initdb may still be writing for a moment, so that removing takes more than one try. */
 async function removeUnfinished(home: string): Promise<void> {
   for (const name of await readdir(home))
-    if (name.startsWith('init-')) await rm(join(home, name), { recursive: true, force: true }).catch(() => {});
+    if (name.startsWith('init-'))
+      await rm(join(home, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }).catch(() => {});
 }
 
 export const readText = async (path: string) => (await readIfPresent(path))?.toString();
