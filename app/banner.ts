@@ -1,4 +1,4 @@
-import type { Administrator } from '#auth/administrator.ts';
+import type { Administrator } from '#auth/people/administrator.ts';
 import type { Config } from '#base/config.ts';
 import type { Controllers } from '#reconcile/controllers.ts';
 import type { Servers } from './server.ts';
@@ -9,8 +9,10 @@ export function banner(facts: {
   readonly servers: Servers;
   readonly controllers: Controllers;
   readonly administrator: Administrator;
+  /** Where a generated METRICS_SECRET stands. */
+  readonly metricsSecretFile: string | undefined;
 }): string {
-  const { config, servers, controllers, administrator } = facts;
+  const { config, servers, controllers, administrator, metricsSecretFile } = facts;
   const runtimes = [...controllers.runtimes()].map(
     ([name, { runtime, because }]) => `    ${name.padEnd(12)}${runtime.kind.padEnd(12)}${because}`,
   );
@@ -18,8 +20,8 @@ export function banner(facts: {
     '',
     'Plinth is ready.',
     `  API and Git   ${servers.api.url}  (documentation at ${servers.api.url}/documentation/)`,
-    `  Console       ${servers.console.url}  (the API's documentation, until the console exists)`,
-    `  Metrics       ${servers.metrics.url}/metrics`,
+    `  Console       ${servers.console.url}  (sign-in and account; the console itself comes later)`,
+    `  Metrics       ${servers.metrics.url}/metrics${bearerLine(metricsSecretFile)}`,
     `  Data          ${config.dataDirectory}`,
     `  State         git clone ${servers.api.url}/git/state.git`,
     '  Environments',
@@ -36,3 +38,6 @@ function passwordLine({ password, passwordPlace }: Administrator): string {
   if (password !== undefined) return `, password ${password.reveal()}  (shown only this once)`;
   return passwordPlace === undefined ? '' : `, password in ${passwordPlace}`;
 }
+
+/** The token itself is not printed: the file is there for whoever sets up the scraper. */
+const bearerLine = (file: string | undefined) => (file === undefined ? '' : `  (bearer token in ${file})`);

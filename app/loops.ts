@@ -3,8 +3,8 @@ import type { Log } from '#base/log.ts';
 import type { Loop } from '#base/loop.ts';
 import type { Metrics } from '#base/metrics.ts';
 import { createListener } from '#database/listen.ts';
-import { channels, createNotices, type Notices } from '#database/notices.ts';
-import { createEnvironments, type Environments } from '#publish/environments.ts';
+import { channels, type Notices } from '#database/notices.ts';
+import type { Environments } from '#publish/environments.ts';
 import { startPublisher } from '#publish/loop.ts';
 import { type Controllers, startControllers } from '#reconcile/controllers.ts';
 import { makeRuntime, type RuntimeOptions } from './runtimes.ts';
@@ -14,12 +14,12 @@ export interface LoopsOptions extends Stores, Pick<RuntimeOptions, 'findCluster'
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly notices: Notices;
+  readonly environments: Environments;
 }
 
 /** Everything that goes on without being asked. */
 export interface Loops {
-  readonly environments: Environments;
-  readonly notices: Notices;
   readonly controllers: Controllers;
   readonly publisher: Loop;
 }
@@ -32,9 +32,7 @@ const concurrency = 64;
 
 /** Starts the writer of Git, the controllers of the environments, and the notices by which they wake each other. */
 export function startLoops(options: LoopsOptions, endings: Ending[]): Loops {
-  const { repository, connection, clock, log } = options;
-  const environments = createEnvironments(repository);
-  const notices = createNotices();
+  const { connection, clock, log, notices, environments } = options;
   const controllers = startControllers({
     ...options,
     concurrency,
@@ -43,7 +41,7 @@ export function startLoops(options: LoopsOptions, endings: Ending[]): Loops {
     makeRuntime: (environment) => makeRuntime(options, environment),
   });
   endings.push({ what: 'controllers', end: () => controllers.stop() });
-  const publisher = startPublisher({ ...options, environments });
+  const publisher = startPublisher(options);
   endings.push({ what: 'publisher', end: () => publisher.stop() });
 
   notices.on('changes', () => publisher.wake());
@@ -57,8 +55,8 @@ export function startLoops(options: LoopsOptions, endings: Ending[]): Loops {
     publisher.wake();
     controllers.wakeAll();
   });
-  const { deliver: onNotice, missed: onGap } = notices;
-  const listener = createListener({ connection, channels, log, clock, onNotice, onGap });
+  const { deliver: onNotice, missed: onGap, heard: onHeard } = notices;
+  const listener = createListener({ connection, channels, log, clock, onNotice, onGap, onHeard });
   endings.push({ what: 'notices', end: () => listener.stop() });
-  return { environments, notices, controllers, publisher };
+  return { controllers, publisher };
 }

@@ -1,39 +1,48 @@
 import { homedir } from 'node:os';
-import { createAccessHandlers } from '#auth/access.ts';
-import { ensureAdministrator, forgetGeneratedPassword } from '#auth/administrator.ts';
-import { createAuth } from '#auth/better-auth.ts';
-import { createCallers } from '#auth/caller.ts';
-import { createPasswords } from '#auth/passwords.ts';
-import { createTokens } from '#auth/tokens.ts';
+import { type Audit, createAudit } from '#audit/audit.ts';
 import { type Clock, systemClock } from '#base/clock.ts';
-import { type Config, readConfig } from '#base/config.ts';
+import { type Config, loadSettings, readEnvFile, sentencesOf } from '#base/config.ts';
 import { Fault } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { createMetrics } from '#base/metrics.ts';
-import type { Database } from '#database/pool.ts';
-import type { Repository } from '#git/repository.ts';
+import { startTracing } from '#base/tracing.ts';
+import { createNotices } from '#database/notices.ts';
+import { environmentFile } from '#environments/layout.ts';
 import { createGitServer } from '#git/serve.ts';
 import { createDocumentHandlers } from '#http/documentation.ts';
 import { createHealthHandlers } from '#http/health.ts';
-import { createSignInLimits } from '#http/limits.ts';
+import { metricsSecret } from '#http/metrics-server.ts';
+import { createOrigins } from '#http/origins.ts';
 import { createProjectHandlers } from '#projects/routes.ts';
 import { checkPush } from '#publish/check-push.ts';
+import { createEnvironments } from '#publish/environments.ts';
 import type { Controllers } from '#reconcile/controllers.ts';
 import { type FindOptions, findCluster } from '#runtime/kubernetes/connect.ts';
 import { jsonSchemas } from '#synth/json-schema.ts';
 import manifest from '../package.json' with { type: 'json' };
+import { openAccess } from './access.ts';
 import { banner } from './banner.ts';
 import { startLoops } from './loops.ts';
 import { passwordKeeper } from './password-secret.ts';
+import { followProjectDomains, type ProjectDomains } from './project-domains.ts';
 import { startServers } from './server.ts';
 import { type Ending, openStores, type Stores } from './stores.ts';
 
 const graceMs = 10_000;
+const { version } = manifest;
 
-/** The whole control plane: settings → stores → loops → servers. Returns how to stop it. */
-async function start(config: Config, log: Log, clock: Clock): Promise<() => Promise<void>> {
+interface Given {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Aborts when the process is asked to end, also while it still starts. */
+  readonly stopping: AbortController;
+}
+
+/** The whole control plane: settings → stores → access → loops → servers. Returns how to stop it. */
+async function start(given: Given): Promise<() => Promise<void>> {
+  const { log, stopping } = given;
   const endings: Ending[] = [];
-  const stopping = new AbortController();
   const stop = async () => {
     stopping.abort(new Fault('STOPPING'));
     for (const { what, end } of endings.reverse())
@@ -42,7 +51,7 @@ async function start(config: Config, log: Log, clock: Clock): Promise<() => Prom
       );
   };
   try {
-    await startParts(config, log, clock, endings, stopping.signal);
+    await startParts(given, endings);
     return stop;
   } catch (error) {
     await stop();
@@ -50,27 +59,34 @@ async function start(config: Config, log: Log, clock: Clock): Promise<() => Prom
   }
 }
 
-async function startParts(
-  config: Config,
-  log: Log,
-  clock: Clock,
-  endings: Ending[],
-  stopping: AbortSignal,
-): Promise<void> {
+async function startParts(given: Given, endings: Ending[]): Promise<void> {
+  const { config, log, clock } = given;
+  const stopping = given.stopping.signal;
   const metrics = createMetrics();
-  const stores = await openStores(config, log, clock, endings);
-  const access = await openAccess(config, stores, log, clock);
+  const tracing = config.traceCollector && (await startTracing({ ...config.traceCollector, version, log, clock }));
+  endings.push({ what: 'traces', end: () => tracing?.stop() });
+  const stores = await openStores({ config, log, clock, stopping }, endings);
+  const { database, repository } = stores;
+  const notices = createNotices();
+  const environments = createEnvironments(repository);
+  const projectDomains = await followProjectDomains({ environments, repository, notices }, log);
+  const audit = createAudit({ database, clock, log });
+  await recordSettings(audit, stores);
+  const found = await findCluster(clusterOptions(config, clock));
+  const keeper = await passwordKeeper(found, config.dataDirectory, clock);
+  const baseUrl = config.frontendUrl ?? `http://localhost:${config.consolePort}`;
+  const parts = { config, log, clock, metrics, audit, notices, environments };
+  const access = await openAccess({ ...parts, stores, baseUrl, keeper, projectDomains }, endings);
   const loops = startLoops(
-    { ...stores, clock, log, metrics, findCluster: () => findCluster(clusterOptions(config, clock)) },
+    { ...stores, ...parts, findCluster: () => findCluster(clusterOptions(config, clock)) },
     endings,
   );
-  const { database, repository } = stores;
   const { controllers, publisher } = loops;
 
   const gitServer = await createGitServer({
     repository,
     log,
-    checkPush: ({ view }) => checkPush(database, view),
+    checkPush: (push) => checkPush(database, push),
     pushed: () => {
       publisher.wake();
       controllers.moved();
@@ -82,39 +98,58 @@ async function startParts(
     Object.entries(jsonSchemas()).map(([name, schema]) => [`${name}.schema.json`, { ...schema }]),
   );
   const handlers = {
-    ...createProjectHandlers({ ...stores, ...loops, runtimeOf: controllers.runtimeOf, clock, log }),
+    ...createProjectHandlers({ ...stores, ...parts, runtimeOf: controllers.runtimeOf }),
     ...access.handlers,
-    ...createDocumentHandlers({ version: manifest.version, schemas }),
-    ...createHealthHandlers({ clock, log, ...checks(database, repository, controllers) }),
+    ...createDocumentHandlers({ version, schemas }),
+    ...createHealthHandlers({ clock, log, ...checks(stores, controllers) }),
   };
-  const { callerOf, administrator } = access;
-  const servers = await startServers({ config, clock, log, metrics, stopping, callerOf, gitServer, handlers });
+  const { secret, file } = await metricsSecret({
+    dataDirectory: config.dataDirectory,
+    setting: config.metricsSecret,
+  });
+  const { callers, extra, administrator } = access;
+  const origins = createOrigins(originsOptions(config, baseUrl, projectDomains));
+  const { trace } = tracing ?? {};
+  const web = { metricsSecret: secret, trace, stopping, origins };
+  const servers = await startServers({ ...parts, ...web, handlers, extra, callers, gitServer });
   endings.push({ what: 'servers', end: () => servers.close(graceMs) });
   await controllers.started;
-  process.stdout.write(banner({ config, servers, controllers, administrator }));
+  process.stdout.write(banner({ config, servers, controllers, administrator, metricsSecretFile: file }));
   await administrator.handedOver();
 }
 
-/** Who may come in: the administrator, passwords and tokens. */
-async function openAccess(config: Config, { database, authSecret }: Stores, log: Log, clock: Clock) {
-  const baseUrl = `http://${config.host}:${config.apiPort}`;
-  const auth = await createAuth({ database, log, clock, secret: authSecret, baseUrl });
-  const passwords = createPasswords({ auth, database, limits: createSignInLimits(), clock });
-  const tokens = createTokens({ database, clock, log });
-  const { dataDirectory, adminEmail: email, adminPassword: password } = config;
-  const isTerminal = process.stdout.isTTY === true;
-  const keeper = await passwordKeeper(await findCluster(clusterOptions(config, clock)), dataDirectory, clock);
-  const administrator = await ensureAdministrator({ auth, database, log, email, password, keeper, isTerminal });
-  const passwordChanged = (userId: string) => forgetGeneratedPassword({ database, keeper }, userId);
+/** What the settings changed in environment.yaml of `local`, if anything. */
+async function recordSettings(audit: Audit, { settingsRevision: revision }: Stores): Promise<void> {
+  if (revision === undefined) return;
+  const actor = { id: '', name: 'settings', kind: 'system' } as const;
+  const target = environmentFile('local');
+  await audit.record({
+    actor,
+    action: 'commitSettings',
+    target,
+    outcome: 'done',
+    after: revision,
+    detail: { revision },
+  });
+}
+
+function originsOptions(config: Config, baseUrl: string, projectDomains: ProjectDomains) {
+  const { appDomain, projectsDomain, production, quickstart } = config;
   return {
-    administrator,
-    callerOf: createCallers({ passwords, tokens }),
-    handlers: createAccessHandlers({ auth, passwords, tokens, passwordChanged }),
+    baseUrl,
+    trustedOrigins: config.trustedOrigins ?? [],
+    corsOrigins: [],
+    appDomain,
+    projectsDomain,
+    production,
+    otherProjectsDomains: projectDomains.current,
+    quickstart,
+    ports: [config.apiPort, config.consolePort],
   };
 }
 
 /** What /ready asks: each part in its own words. */
-function checks(database: Database, repository: Repository, controllers: Controllers) {
+function checks({ database, repository }: Stores, controllers: Controllers) {
   return {
     database: async () => {
       await database.query('select 1');
@@ -160,9 +195,12 @@ async function main(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
   try {
-    const config = readConfig(process.env);
+    const { config, report } = loadSettings({ env: process.env, envFile: readEnvFile(process.cwd()) });
     const log = createLog({ level: config.logLevel });
-    const stop = await start(config, log, systemClock);
+    for (const { level, text } of sentencesOf(report)) log[level === 'warning' ? 'warn' : 'info']({}, text);
+    const stopping = new AbortController();
+    void asked.then(() => stopping.abort(new Fault('STOPPING')));
+    const stop = await start({ config, log, clock: systemClock, stopping });
     await asked;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
     log.info('draining');

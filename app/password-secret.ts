@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keepInFile, type PasswordKeeper } from '#auth/password-keeper.ts';
+import { keepInFile, type PasswordKeeper } from '#auth/people/password-keeper.ts';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { createClient } from '#runtime/kubernetes/client.ts';

@@ -1,6 +1,7 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createKeyring, type Keyring, openApplicationSecret } from '#base/application-secret.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Config } from '#base/config.ts';
 import { claimDataDirectory } from '#base/data-directory.ts';
@@ -8,31 +9,40 @@ import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import { startLoop } from '#base/loop.ts';
-import { readOrMake } from '#base/once-file.ts';
-import { Secret } from '#base/secret.ts';
+import type { Secret } from '#base/secret.ts';
 import type { Connection } from '#database/connection.ts';
 import { serverUser, startEmbedded } from '#database/embedded.ts';
+import { connectExternal } from '#database/external.ts';
 import { migrate } from '#database/migrate.ts';
 import { createDatabase, type Database } from '#database/pool.ts';
 import { environmentFile, installationFile } from '#environments/layout.ts';
 import { repack } from '#git/housekeeping.ts';
 import { openRepository, type Repository } from '#git/repository.ts';
 import { seedRepository } from '#publish/seed.ts';
-import { openKeys } from '#secrets/keys.ts';
-import { createSecrets, type Secrets } from '#secrets/secrets.ts';
+import { commitSettings } from '#publish/settings.ts';
+import { type OpenSecrets, openSecrets } from '#secrets/open.ts';
+import type { Secrets } from '#secrets/secrets.ts';
+import { openVaultOrFallback, type Vault } from '#secrets/vault/vault.ts';
 
-/** What holds the state: PostgreSQL and Git, opened and ready. */
+/** What holds the state: PostgreSQL, Git and the secrets, opened and ready. */
 export interface Stores {
   readonly database: Database;
   readonly connection: Connection;
   readonly repository: Repository;
   /** The id of this installation, the same in Git, PostgreSQL and on every object in a cluster. */
   readonly installation: string;
+  /** The commit of what the settings changed in `local`; undefined: nothing. */
+  readonly settingsRevision: string | undefined;
   readonly secrets: Secrets;
+  /** Vault, where it keeps the secrets. */
+  readonly vault: Vault | undefined;
   /** Keys digests of secret values that are stored. */
   readonly digestKey: Secret<Buffer>;
-  /** Signs sessions; made once. */
-  readonly authSecret: Secret;
+  /** Keys for what is stored encrypted; a changed SECRET_KEY leaves them as they are. */
+  readonly keyFor: OpenSecrets['keyFor'];
+  /** SECRET_KEY, or the secret that was made once in its place; `keyring` has the keys that come from it. */
+  readonly applicationSecret: Secret;
+  readonly keyring: Keyring;
 }
 
 /** How something that was started ends; done in the opposite order of the starts. */
@@ -46,24 +56,93 @@ const distribution = ['local', 'dev', 'staging', 'production'];
 /** Each commit leaves a pack; looking whether there is something to join costs a listing of the folder. */
 const housekeepingMs = 30_000;
 
-/** Claims the data directory and opens database and repository in it, making both at the first start. */
-export async function openStores(config: Config, log: Log, clock: Clock, endings: Ending[]): Promise<Stores> {
+export interface StoresOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Ends the waiting for a database that does not answer. */
+  readonly stopping: AbortSignal;
+}
+
+/** Claims the data directory and opens database, secrets and repository, making what is not there at the first start. */
+export async function openStores(options: StoresOptions, endings: Ending[]): Promise<Stores> {
+  const { config, log, clock } = options;
   const user = await serverUser();
   const directory = await claimDataDirectory(config.dataDirectory, { clock, group: user?.gid });
   endings.push({ what: 'data directory', end: () => directory.release() });
 
-  const embedded = await startEmbedded({ directory: join(config.dataDirectory, 'postgres'), log, clock });
-  endings.push({ what: 'embedded PostgreSQL', end: () => embedded.stop() });
-  const { connection } = embedded;
+  const vault = await connectVault(options, endings);
+  const connection = await connectDatabase(options, vault, endings);
   const database = createDatabase({ connection, log, clock });
   endings.push({ what: 'database', end: () => database.close() });
   await migrate({ database, log });
 
+  const { dataDirectory, secretKey } = config;
+  const { secret } = await openApplicationSecret({ dataDirectory, setting: secretKey });
+  const opened = await openSecrets({ database, log, clock, vault, encryption: encryptionOf(config) });
+  endings.push({ what: 'secrets', end: () => opened.stop() });
+  return {
+    database,
+    connection,
+    ...(await openState(options, database, endings)),
+    secrets: opened.secrets,
+    vault,
+    digestKey: opened.keyFor('digests of secrets'),
+    keyFor: opened.keyFor,
+    applicationSecret: secret,
+    keyring: createKeyring(secret),
+  };
+}
+
+/** Before the database, whose address may stand there. */
+async function connectVault({ config, log, clock }: StoresOptions, endings: Ending[]): Promise<Vault | undefined> {
+  if (config.vault === undefined) return undefined;
+  const { caFile, ...access } = config.vault;
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  const vault = await openVaultOrFallback({ ...access, ca, log, clock, fallback: config.secretsFallback });
+  if (vault !== undefined) endings.push({ what: 'Vault', end: () => vault.stop() });
+  return vault;
+}
+
+/** The external database that the settings name, and no other in its place; without one the embedded server. */
+async function connectDatabase(
+  { config, log, clock, stopping }: StoresOptions,
+  vault: Vault | undefined,
+  endings: Ending[],
+): Promise<Connection> {
+  const { databaseUrlVaultRef: reference, databaseUrlFrom } = config;
+  if (reference !== undefined && vault === undefined)
+    throw new Fault('CONFIG_INVALID', {
+      faults: '  - DATABASE_URL_VAULT_REF is set, but Vault cannot be used; set DATABASE_URL, or bring Vault back',
+    });
+  const url = reference === undefined ? config.databaseUrl : await vault?.readReference(reference);
+  const setting = reference === undefined ? databaseUrlFrom : 'DATABASE_URL_VAULT_REF';
+  const directory = join(config.dataDirectory, 'postgres');
+  if (url !== undefined) {
+    if (existsSync(directory)) log.warn({ directory, setting }, 'the embedded database that is here is not used');
+    return connectExternal({ url, log, clock, setting, signal: stopping });
+  }
+  const embedded = await startEmbedded({ directory, log, clock });
+  endings.push({ what: 'embedded PostgreSQL', end: () => embedded.stop() });
+  return embedded.connection;
+}
+
+const encryptionOf = (config: Config) => ({
+  dataDirectory: config.dataDirectory,
+  encryptionKey: config.deploymentEncryptionKey,
+  previousEncryptionKey: config.deploymentEncryptionKeyPrevious,
+  secretKey: config.secretKey,
+  previousSecretKey: config.secretKeyPrevious,
+});
+
+/** The state repository with the settings that shape manifests in it. */
+async function openState({ config, log, clock }: StoresOptions, database: Database, endings: Ending[]) {
   const repository = await openRepository({ directory: join(config.dataDirectory, 'state.git'), branch: 'main', log });
   endings.push({ what: 'repository', end: () => repository.close() });
   const installation = await readInstallation(database, repository, clock);
   if ((await repository.tip()) === undefined)
     await seedRepository(repository, clock, installation, await distributed());
+  const settingsRevision = await commitSettings({ repository, database, clock, log }, config.manifestSettings);
   const housekeeping = startLoop({
     name: 'housekeeping',
     log,
@@ -75,21 +154,7 @@ export async function openStores(config: Config, log: Log, clock: Clock, endings
     },
   });
   endings.push({ what: 'housekeeping', end: () => housekeeping.stop() });
-  const key = await readOrMake(join(config.dataDirectory, 'auth-secret'), () =>
-    Buffer.from(randomBytes(32).toString('hex')),
-  );
-  const keys = await openKeys(config.dataDirectory);
-  const secrets = createSecrets({ database, keys });
-  const digestKey = new Secret(createHmac('sha256', keys.current.bytes.reveal()).update('digests of secrets').digest());
-  return {
-    database,
-    connection,
-    repository,
-    installation,
-    secrets,
-    digestKey,
-    authSecret: new Secret(key.toString('utf8')),
-  };
+  return { repository, installation, settingsRevision };
 }
 
 /**

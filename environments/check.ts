@@ -81,6 +81,15 @@ export function quote(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 
+/**
+ * Where the name of a secret is wanted, somebody may have put the secret itself: what came there is counted, never
+ * shown, since findings stand in replies, logs and the record of changes.
+ */
+function cite(path: Path, value: unknown): string {
+  const isHidden = typeof value === 'string' && path.some((part) => part === 'secret' || part === 'secrets');
+  return isHidden ? `text of ${value.length} characters` : quote(value);
+}
+
 /** `containers.web.ports[0]` */
 function dotted(path: Path): string {
   return path
@@ -114,18 +123,18 @@ function faults(issue: Issue, schema: z.core.$ZodType): Fault[] {
       const values = issue.values.map(String);
       const near = typeof issue.input === 'string' ? didYouMean(issue.input, values) : '';
       if (issue.input === undefined) return [{ path, message: `this is missing; wanted is ${oneOf(values)}` }];
-      return [{ path, message: `it is ${quote(issue.input)}; wanted is ${oneOf(values)}${near}` }];
+      return [{ path, message: `it is ${cite(path, issue.input)}; wanted is ${oneOf(values)}${near}` }];
     }
     case 'invalid_type':
       if (issue.input === undefined)
         return [{ path, message: `this is missing; wanted is ${typeText(issue.expected)}` }];
-      return [{ path, message: `it is ${quote(issue.input)}; wanted is ${typeText(issue.expected)}` }];
+      return [{ path, message: `it is ${cite(path, issue.input)}; wanted is ${typeText(issue.expected)}` }];
     case 'too_big':
       return [{ path, message: `it is ${sized(issue)}; the most is ${issue.maximum}` }];
     case 'too_small':
       return [{ path, message: `it is ${sized(issue)}; the least is ${issue.minimum}` }];
     case 'invalid_format':
-      return [{ path, message: `it is ${quote(issue.input)}; wanted is ${formatText(issue)}` }];
+      return [{ path, message: `it is ${cite(path, issue.input)}; wanted is ${formatText(issue)}` }];
     default:
       return [{ path, message: issue.message }];
   }
@@ -145,7 +154,7 @@ function unionFaults(issue: z.core.$ZodIssueInvalidUnion, schema: z.core.$ZodTyp
   const wanted = [...new Set(all.flatMap(wantedBy))].join(', or ');
   const words = all.flatMap((error) => (error.code === 'invalid_value' ? error.values.map(String) : []));
   const near = typeof issue.input === 'string' ? didYouMean(issue.input, words) : '';
-  return [{ path, message: `it is ${quote(issue.input)}; wanted is ${wanted}${near}` }];
+  return [{ path, message: `it is ${cite(path, issue.input)}; wanted is ${wanted}${near}` }];
 }
 
 function wantedBy(error: Issue): string[] {

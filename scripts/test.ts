@@ -3,6 +3,7 @@ import { runGates } from './check/gate.ts';
 import { gates } from './check/gates.ts';
 import { buildCluster, missingForCluster } from './cluster/build.ts';
 import { createTally } from './test/tally.ts';
+import { buildVault, missingForVault } from './vault/build.ts';
 
 /**
  * `npm test`: the gates of `npm run check`, then every test. Arguments go to vitest as filters (`npm test -- tests/git`);
@@ -17,7 +18,10 @@ if (filters.length === 0) {
     tally.count(findings.length === 0 ? 'passed' : 'failed');
 }
 
-if (filters.length === 0 && missingForCluster() === undefined) await buildBeforehand();
+if (filters.length === 0) {
+  if (missingForCluster() === undefined) await buildBeforehand(buildCluster, 'PLINTH_NO_CLUSTER');
+  if (missingForVault() === undefined) await buildBeforehand(buildVault, 'PLINTH_NO_VAULT');
+}
 
 const vitest = await startVitest('test', filters, {
   run: true,
@@ -31,13 +35,16 @@ process.exit();
 
 /**
  * So that no test's time limit has to hold a build. A machine that cannot build (no way to the Go modules) has no
- * cluster, which tests/support/cluster.ts is told: there it is a reason to skip, and in CI to fail.
+ * cluster and no Vault, which their doors in tests/support are told: a reason to skip, and in CI to fail.
  */
-async function buildBeforehand(): Promise<void> {
+async function buildBeforehand(
+  build: (options: { say(line: string): void }) => Promise<unknown>,
+  absent: 'PLINTH_NO_CLUSTER' | 'PLINTH_NO_VAULT',
+): Promise<void> {
   try {
-    await buildCluster({ say: console.log });
+    await build({ say: console.log });
   } catch (error) {
     console.error((error as Error).message);
-    process.env.PLINTH_NO_CLUSTER = 'its tools cannot be built here; npm run cluster says why';
+    process.env[absent] = 'its tools cannot be built here; the beginning of the output says why';
   }
 }

@@ -1,51 +1,89 @@
 import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
+import { type Caller, type Permission, teamsOf } from '#contract/caller.ts';
 import type { Handlers } from '#contract/routes.ts';
-import type { Auth } from './better-auth.ts';
-import type { Passwords } from './passwords.ts';
+import { mustHold, type RoleGrants } from './roles.ts';
+import type { SignIn } from './sign-in/sign-in.ts';
 import type { TokenRow } from './store.ts';
-import type { Tokens } from './tokens.ts';
+import type { Tokens, TokenWish } from './tokens.ts';
 
 export interface AccessDependencies {
-  readonly auth: Auth;
-  readonly passwords: Passwords;
+  readonly signIn: Pick<SignIn, 'changePassword'>;
   readonly tokens: Tokens;
-  /** Called after a person has changed their password. */
-  readonly passwordChanged: (userId: string) => Promise<void>;
 }
 
 type AccessHandlers = Pick<Handlers, 'createToken' | 'listTokens' | 'deleteToken' | 'getMe' | 'putPassword'>;
 
 /** Tokens, and what callers may know and change of themselves. */
-export function createAccessHandlers(dependencies: AccessDependencies): AccessHandlers {
-  const { auth, passwords, tokens, passwordChanged } = dependencies;
+export function createAccessHandlers({ signIn, tokens }: AccessDependencies): AccessHandlers {
   return {
     createToken: async ({ caller, body }) => {
-      const row = await tokens.create(caller.id, body);
-      // The one place where a token is shown.
-      return { json: { ...viewOf(row), token: row.token.reveal() } };
+      mustHoldBounds(caller, caller.may, body);
+      return newTokenReply(await tokens.create(caller.id, body, caller.name));
     },
-    listTokens: async ({ caller }) => ({ json: { items: (await tokens.list(caller.id)).map(viewOf), next: null } }),
-    deleteToken: async ({ caller, params }) => {
-      await tokens.revoke(caller.id, params.id);
-      return {};
+    listTokens: async ({ caller, query }) => {
+      if (query.all) mustReachAll(caller, 'token:read');
+      const rows = await tokens.list(query.all ? undefined : caller.id);
+      return { json: { items: rows.map(tokenViewOf), next: null } };
     },
-    getMe: async ({ caller }) => ({ json: caller }),
+    deleteToken: async ({ caller, params: { id } }) => {
+      const gone = await tokens.revoke(id, teamsOf(caller, 'token:write') === 'all' ? undefined : caller.id);
+      return { audit: { before: boundsOf(gone) } };
+    },
+    getMe: async ({ caller }) => ({
+      json: { ...caller, credential: caller.credential.kind, permissions: Object.fromEntries(caller.may) },
+    }),
     putPassword: async ({ caller, body, request }) => {
-      // A person's name is the e-mail address; tokens do not come here.
-      const person = await passwords.verify(caller.name, new Secret(body.current), request.address);
-      if (person?.id !== caller.id) throw new Fault('CREDENTIALS_WRONG');
-      await auth.setPassword(caller.id, new Secret(body.next));
-      await passwordChanged(caller.id);
-      return {};
+      const { current, next } = body;
+      return { cookies: await signIn.changePassword(caller.id, new Secret(current), new Secret(next), request) };
     },
   };
 }
 
-const viewOf = (row: TokenRow) => ({
+/** @throws Fault FORBIDDEN unless the permission reaches the whole organization */
+function mustReachAll(caller: Caller, permission: Permission): void {
+  if (teamsOf(caller, permission) !== 'all') throw new Fault('FORBIDDEN', { actor: caller.name, permission });
+}
+
+/**
+ * A token never does more than its owner whatever its bounds say; but nobody shall believe that it does.
+ * @param owner what the owner of the token may
+ * @throws Fault GRANT_BEYOND_OWN naming the scopes that caller or owner lack, in these teams if some are named
+ */
+export function mustHoldBounds(caller: Pick<Caller, 'may'>, owner: Caller['may'], wish: TokenWish): void {
+  const { scopes = [], teams = [] } = wish;
+  const grants = Object.fromEntries(scopes.map((scope) => [scope, reachOf(owner, scope)])) as RoleGrants;
+  mustHold({ may: owner }, grants, teams);
+  mustHold(caller, grants, teams);
+}
+
+/** What is only one's own is so in any team. */
+function reachOf(owner: Caller['may'], scope: string): 'personal' | 'team' {
+  const extent = owner.get(scope as Permission); // the contract lets no other text through
+  return extent === undefined || extent.length > 0 ? 'team' : 'personal';
+}
+
+/** The one place where a token is shown. */
+export const newTokenReply = (row: TokenRow & { token: Secret }) => ({
+  json: { ...tokenViewOf(row), token: row.token.reveal() },
+  audit: { target: row.id, after: boundsOf(row) },
+});
+
+/** What a token is and may, without the token. */
+export const boundsOf = ({ name, owner, scopes, teams, environments, expires_at }: TokenRow) => ({
+  name,
+  owner,
+  scopes,
+  teams,
+  environments,
+  expiresAt: expires_at?.toISOString() ?? null,
+});
+
+export const tokenViewOf = (row: TokenRow) => ({
+  ...boundsOf(row),
   id: row.id,
-  name: row.name,
+  hint: row.hint,
+  createdBy: row.created_by,
   createdAt: row.created_at.toISOString(),
-  expiresAt: row.expires_at?.toISOString() ?? null,
   lastUsedAt: row.last_used_at?.toISOString() ?? null,
 });

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { betterAuth } from 'better-auth';
 import { hashPassword, verifyPassword } from 'better-auth/crypto';
 import { getMigrations } from 'better-auth/db/migration';
@@ -7,9 +8,9 @@ import type { Clock } from '#base/clock.ts';
 import { type IdKind, idPrefixes, newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { Secret } from '#base/secret.ts';
-import type { Role } from '#contract/caller.ts';
+import { passwordLength } from '#contract/password.ts';
 import type { Database } from '#database/pool.ts';
-import { createGate } from './gate.ts';
+import { createGate } from './sign-in/gate.ts';
 
 export interface AuthDependencies {
   readonly database: Database;
@@ -21,47 +22,109 @@ export interface AuthDependencies {
   readonly baseUrl: string;
 }
 
-/** People and their passwords. Hashing is slow on purpose; of all who ask, two hash at a time. */
+export interface NewAccount {
+  readonly email: string;
+  readonly name: string;
+  readonly role: string;
+  readonly emailVerified: boolean;
+  readonly password?: Secret | undefined;
+  /** In place of `password`: what `hash` gave. */
+  readonly passwordHash?: string | undefined;
+}
+
+/** What a session is made of; `token` is the digest of what the browser gets. */
+export interface NewSession {
+  readonly userId: string;
+  readonly token: string;
+  readonly via: string;
+  readonly secondFactor: string;
+  readonly address: string;
+  readonly userAgent: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+}
+
+/** People and their passwords. Hashing is slow on purpose; of all who ask, two hash at a time at most. */
 export interface Auth {
   /** Or, where a start died half-way, finishes the person of that e-mail. @returns the person's id */
-  createPerson(person: { email: string; name: string; role: Role; password: Secret }): Promise<string>;
-  /** Sets the password and ends every session of the person. */
+  createPerson(person: { email: string; name: string; role: string; password: Secret }): Promise<string>;
+  /** @returns the person's id, or undefined: the address has an account */
+  addPerson(person: NewAccount): Promise<string | undefined>;
+  /** The person reads the mail of their address. */
+  setEmailVerified(userId: string): Promise<void>;
+  /** @returns its id */
+  createSession(session: NewSession): Promise<string>;
+  /** Sets the password, also the first one, and ends every session of the person. */
   setPassword(userId: string, password: Secret): Promise<void>;
-  hash(password: Secret): Promise<string>;
   /** @throws Fault TOO_MANY_REQUESTS when too many wait already */
-  verify(password: Secret, hash: string): Promise<boolean>;
+  hash(password: Secret, lane?: HashingLane): Promise<string>;
+  /** @throws Fault TOO_MANY_REQUESTS when too many wait already */
+  verify(password: Secret, hash: string, lane?: HashingLane): Promise<boolean>;
+  /** Whether `hash` and `verify` would turn away whoever comes now. */
+  isBusy(lane: HashingLane): boolean;
 }
+
+/**
+ * For whom something is hashed. `known`, unless it is said: somebody who has proven something already, or comes from
+ * where people signed in before. Strangers have a line of their own, which holds nobody else up when it is full.
+ */
+export type HashingLane = 'known' | 'stranger';
+const waiting: Readonly<Record<HashingLane, number>> = { known: 50, stranger: 50 };
 
 /** Any number that no other lock has. */
 const migrationLock = 7_010_402;
 
 /** The only file that knows better-auth. Makes its tables in the schema `auth`, or brings them up to date. */
 export async function createAuth(dependencies: AuthDependencies): Promise<Auth> {
-  const gate = createGate({ most: 2, mostWaiting: 50 });
-  const hash = (password: Secret) => gate(() => hashPassword(password.reveal()));
-  const verify = (password: Secret, stored: string) =>
-    gate(() => verifyPassword({ hash: stored, password: password.reveal() }));
+  // Of a small machine no more than half, so that everything else goes on while somebody guesses.
+  const most = Math.max(1, Math.min(2, Math.floor(availableParallelism() / 2)));
+  const gate = createGate({ most, waiting });
+  const hash: Auth['hash'] = (password, lane = 'known') => gate.pass(lane, () => hashPassword(password.reveal()));
+  const verify: Auth['verify'] = (password, stored, lane = 'known') =>
+    gate.pass(lane, () => verifyPassword({ hash: stored, password: password.reveal() }));
   const options = optionsOf(dependencies);
   await migrateTables(dependencies.database, options);
-  const context = await betterAuth(options).$context;
+  const { internalAdapter } = await betterAuth(options).$context;
+
+  const savePassword = async (id: string, password: string) => {
+    if ((await internalAdapter.findCredentialAccount(id)) !== null) await internalAdapter.updatePassword(id, password);
+    else await internalAdapter.createAccount({ userId: id, providerId: 'credential', accountId: id, password });
+  };
   return {
     hash,
     verify,
+    isBusy: gate.isFull,
     createPerson: async ({ email, name, role, password }) => {
       const hashed = await hash(password);
-      const { internalAdapter } = context;
-      const left = await internalAdapter.findUserByEmail(email, { includeAccounts: true });
+      const left = await internalAdapter.findUserByEmail(email);
       const profile = { email, name, role, emailVerified: true };
       const { id } = left?.user ?? (await internalAdapter.createUser(profile, { method: 'email-password' }));
-      if (left?.accounts.some(({ providerId }) => providerId === 'credential'))
-        await internalAdapter.updatePassword(id, hashed);
-      else
-        await internalAdapter.createAccount({ userId: id, providerId: 'credential', accountId: id, password: hashed });
+      await savePassword(id, hashed);
       return id;
     },
+    addPerson: async ({ email, name, role, emailVerified, password, passwordHash }) => {
+      const hashed = password === undefined ? passwordHash : await hash(password);
+      const profile = { email, name, role, emailVerified };
+      const made = await internalAdapter
+        .createUser(profile, { method: 'email-password' })
+        .catch(async (error: unknown) => {
+          // The unique index decides between two at once.
+          if ((await internalAdapter.findUserByEmail(email)) !== null) return undefined;
+          throw error;
+        });
+      if (made !== undefined && hashed !== undefined) await savePassword(made.id, hashed);
+      return made?.id;
+    },
+    setEmailVerified: async (userId) => {
+      await internalAdapter.updateUser(userId, { emailVerified: true });
+    },
+    createSession: async ({ userId, address, createdAt, ...given }) => {
+      const row = { ...given, ipAddress: address, createdAt, updatedAt: createdAt };
+      return (await internalAdapter.createSession(userId, false, row, true)).id;
+    },
     setPassword: async (userId, password) => {
-      await context.internalAdapter.updatePassword(userId, await hash(password));
-      await context.internalAdapter.deleteUserSessions(userId);
+      await savePassword(userId, await hash(password));
+      await internalAdapter.deleteUserSessions(userId);
     },
   };
 }
@@ -78,8 +141,19 @@ function optionsOf({ database, log, clock, secret, baseUrl }: AuthDependencies) 
       schemaName: 'auth',
       transaction: true,
     },
-    emailAndPassword: { enabled: true, disableSignUp: true, minPasswordLength: 8, maxPasswordLength: 128 },
+    emailAndPassword: {
+      enabled: true,
+      disableSignUp: true,
+      minPasswordLength: passwordLength.least,
+      maxPasswordLength: passwordLength.most,
+    },
     user: { additionalFields: { role: { type: 'string', required: true, input: false } } },
+    session: {
+      additionalFields: {
+        via: { type: 'string', required: false, input: false },
+        secondFactor: { type: 'string', required: false, input: false },
+      },
+    },
     // Both are off by themselves in some values of NODE_ENV.
     rateLimit: { enabled: true },
     advanced: {

@@ -23,22 +23,24 @@ export async function findCredential(db: Queryable, email: string): Promise<Cred
 export interface TokenRow {
   readonly id: string;
   readonly name: string;
+  /** Id of the person or the service account that it acts for. */
+  readonly owner: string;
+  readonly created_by: string;
+  readonly hint: string;
+  readonly scopes: readonly string[] | null;
+  readonly teams: readonly string[] | null;
+  readonly environments: readonly string[] | null;
   readonly created_at: Date;
   readonly expires_at: Date | null;
   readonly last_used_at: Date | null;
 }
 
-export interface TokenOwnerRow extends TokenRow {
-  readonly user_id: string;
-  readonly role: string;
-}
+const tokenFields = `id, name, coalesce(user_id, service_account_id) as owner, created_by, hint, scopes, teams,
+  environments, created_at, expires_at, last_used_at`;
 
-/** A token whose person is gone is none. */
-export async function findToken(db: Queryable, hash: Buffer): Promise<TokenOwnerRow | undefined> {
-  const { rows } = await db.query<TokenOwnerRow>(
-    `select t.id, t.name, t.created_at, t.expires_at, t.last_used_at, t.user_id, u.role
-     from tokens t join auth."user" u on u.id = t.user_id
-     where t.hash = $1`,
+export async function findToken(db: Queryable, hash: Buffer): Promise<TokenRow | undefined> {
+  const { rows } = await db.query<TokenRow>(
+    `select ${tokenFields} from tokens where hash = $1`,
     [hash],
     'auth_find_token',
   );
@@ -47,26 +49,48 @@ export async function findToken(db: Queryable, hash: Buffer): Promise<TokenOwner
 
 export async function insertToken(
   db: Queryable,
-  token: Omit<TokenRow, 'last_used_at'> & { readonly user_id: string; readonly hash: Buffer },
+  token: Omit<TokenRow, 'last_used_at'> & { readonly hash: Buffer },
 ): Promise<void> {
+  const isMachine = token.owner.startsWith('sva_');
   await db.query(
-    'insert into tokens (id, name, hash, user_id, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)',
-    [token.id, token.name, token.hash, token.user_id, token.created_at, token.expires_at],
+    `insert into tokens (id, name, hash, user_id, service_account_id, created_by, hint, scopes, teams, environments,
+       created_at, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+    [
+      token.id,
+      token.name,
+      token.hash,
+      isMachine ? null : token.owner,
+      isMachine ? token.owner : null,
+      token.created_by,
+      token.hint,
+      token.scopes,
+      token.teams,
+      token.environments,
+      token.created_at,
+      token.expires_at,
+    ],
   );
 }
 
-export async function listTokensOf(db: Queryable, userId: string): Promise<readonly TokenRow[]> {
+/** The newest first; of everybody when no owner is named. */
+export async function listTokens(db: Queryable, owner?: string): Promise<readonly TokenRow[]> {
   const { rows } = await db.query<TokenRow>(
-    'select id, name, created_at, expires_at, last_used_at from tokens where user_id = $1 order by id desc',
-    [userId],
+    `select ${tokenFields} from tokens
+     where $1::text is null or user_id = $1 or service_account_id = $1 order by id desc`,
+    [owner ?? null],
   );
   return rows;
 }
 
-/** @returns whether there was one */
-export async function deleteTokenOf(db: Queryable, userId: string, id: string): Promise<boolean> {
-  const { rowCount } = await db.query('delete from tokens where user_id = $1 and id = $2', [userId, id]);
-  return rowCount === 1;
+/** @returns what there was, of this owner if one is named */
+export async function deleteToken(db: Queryable, id: string, owner?: string): Promise<TokenRow | undefined> {
+  const { rows } = await db.query<TokenRow>(
+    `delete from tokens where id = $1 and ($2::text is null or user_id = $2 or service_account_id = $2)
+     returning ${tokenFields}`,
+    [id, owner ?? null],
+  );
+  return rows[0];
 }
 
 /** Of several replicas at once only one writes. */

@@ -5,36 +5,46 @@ import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import { Secret } from '#base/secret.ts';
 import type { Database } from '#database/pool.ts';
-import {
-  deleteTokenOf,
-  findToken,
-  insertToken,
-  listTokensOf,
-  type TokenOwnerRow,
-  type TokenRow,
-  touchToken,
-} from './store.ts';
+import { deleteToken, findToken, insertToken, listTokens, type TokenRow, touchToken } from './store.ts';
 
 /** 32 random bytes: guessing is hopeless, so a plain digest is enough to keep. */
 const form = /^plt_[A-Za-z0-9_-]{43}$/;
+const hintLength = 8;
 const touchEveryMs = 60_000;
 const dayMs = 86_400_000;
 
 /** Whether a text can be one of our tokens at all; asked before the database is. */
 export const isToken = (text: string) => form.test(text);
 
+export interface TokenWish {
+  readonly name: string;
+  /** Permissions, teams and environments that it stays within; undefined: no bound. */
+  readonly scopes?: readonly string[] | undefined;
+  readonly teams?: readonly string[] | undefined;
+  readonly environments?: readonly string[] | undefined;
+  readonly expiresInDays?: number | undefined;
+}
+
 export interface Tokens {
-  /** The only time that the token itself exists outside of the caller's hands. */
-  create(userId: string, wish: { name: string; expiresInDays?: number }): Promise<TokenRow & { token: Secret }>;
-  list(userId: string): Promise<readonly TokenRow[]>;
-  /** It ends at once. @throws Fault TOKEN_NOT_FOUND */
-  revoke(userId: string, id: string): Promise<void>;
-  /** The token's row with the role of its person; undefined when it is unknown, revoked or expired. */
-  verify(token: Secret): Promise<TokenOwnerRow | undefined>;
+  /**
+   * A token that acts for `owner`, a person or a service account. Whether its maker may is asked before.
+   * @returns the only time that the token itself exists outside of the caller's hands
+   */
+  create(owner: string, wish: TokenWish, createdBy: string): Promise<TokenRow & { token: Secret }>;
+  /** The newest first; of everybody when no owner is named. */
+  list(owner?: string): Promise<readonly TokenRow[]>;
+  /**
+   * It ends within a second, on every replica.
+   * @returns what it was
+   * @throws Fault TOKEN_NOT_FOUND also for one of another owner than the one named
+   */
+  revoke(id: string, owner?: string): Promise<TokenRow>;
+  /** The token's row; undefined when it is unknown, revoked or expired. Its use is noted, at most once a minute. */
+  find(token: Secret): Promise<TokenRow | undefined>;
 }
 
 export function createTokens({ database, clock, log }: { database: Database; clock: Clock; log: Log }): Tokens {
-  const touch = (row: TokenOwnerRow, now: Date) => {
+  const touch = (row: TokenRow, now: Date) => {
     const before = new Date(now.getTime() - touchEveryMs);
     if (row.last_used_at !== null && row.last_used_at >= before) return;
     // Nobody waits for it, and nothing depends on it.
@@ -43,23 +53,33 @@ export function createTokens({ database, clock, log }: { database: Database; clo
     });
   };
   return {
-    create: async (userId, { name, expiresInDays }) => {
+    create: async (owner, wish, createdBy) => {
       const now = clock.now();
-      const token = new Secret(`plt_${randomBytes(32).toString('base64url')}`);
+      const text = `plt_${randomBytes(32).toString('base64url')}`;
+      const token = new Secret(text);
+      const { name, scopes = null, teams = null, environments = null, expiresInDays } = wish;
       const row = {
         id: newId('token', now),
         name,
+        owner,
+        created_by: createdBy,
+        hint: text.slice(0, hintLength),
+        scopes,
+        teams,
+        environments,
         created_at: now,
         expires_at: expiresInDays === undefined ? null : new Date(now.getTime() + expiresInDays * dayMs),
       };
-      await insertToken(database, { ...row, user_id: userId, hash: digestOf(token) });
+      await insertToken(database, { ...row, hash: digestOf(token) });
       return { ...row, last_used_at: null, token };
     },
-    list: (userId) => listTokensOf(database, userId),
-    revoke: async (userId, id) => {
-      if (!(await deleteTokenOf(database, userId, id))) throw new Fault('TOKEN_NOT_FOUND', { token: id });
+    list: (owner) => listTokens(database, owner),
+    revoke: async (id, owner) => {
+      const gone = await deleteToken(database, id, owner);
+      if (gone === undefined) throw new Fault('TOKEN_NOT_FOUND', { token: id });
+      return gone;
     },
-    verify: async (token) => {
+    find: async (token) => {
       if (!isToken(token.reveal())) return undefined;
       const row = await findToken(database, digestOf(token));
       const now = clock.now();

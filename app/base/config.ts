@@ -1,129 +1,249 @@
-import { isIP } from 'node:net';
-import { resolve } from 'node:path';
+import { accessRows, type OAuthClient, signInProviders } from './config/access.ts';
+import { chatopsRows, checkChannels, incomingEmailRows, knowledgeGraphRows } from './config/channels.ts';
+import { chooseDatabase, type DatabasePlace, databaseRows } from './config/database.ts';
+import {
+  type Analytics,
+  analyticsOf,
+  analyticsRows,
+  billingRows,
+  checkExtras,
+  mcpRows,
+  storageRows,
+} from './config/extras.ts';
+import { checkKeys, keyRows } from './config/keys.ts';
+import { kubernetesRows, type ManifestSettings, manifestSettings, snapshotRows } from './config/kubernetes.ts';
+import { listeningRows } from './config/listening.ts';
+import { chatKeySetting, chatProviders, checkLlm, llmRows } from './config/llm.ts';
+import { type MailServer, mailRows, mailServer } from './config/mail.ts';
+import { findUnknown, nearestName, otherNames } from './config/names.ts';
+import { observabilityRows, type TraceCollector, traceCollector } from './config/observability.ts';
+import { originRows, type Places, placesOf } from './config/origins.ts';
+import {
+  type EnvironmentVariables,
+  openReadings,
+  type Readings,
+  type ReadSetting,
+  type Sources,
+} from './config/readings.ts';
+import { type SettingReport, type SettingsReport, withoutCredentials } from './config/report.ts';
+import type { Findings, Rows, Setting, Values } from './config/setting.ts';
+import { type SecretsPlace, secretsPlace, vaultRows } from './config/vault.ts';
 import { Fault } from './errors.ts';
-import { type LogLevel, logLevels } from './log.ts';
 import { Secret } from './secret.ts';
 
-/** One setting: its names (the first is ours, the rest are aliases), what it does, and how its text becomes a value. */
-interface Setting<T> {
-  readonly names: readonly [string, ...string[]];
-  readonly about: string;
-  /** The default as a person would write it; shown in the reference page. */
-  readonly defaultText: string;
-  readonly secret?: boolean;
-  /** Throws an Error whose message says what was wanted. `undefined` means that the setting is absent. */
-  parse(text: string | undefined): T;
-}
+export { readEnvFile } from './config/env-file.ts';
+export { type Notice, type SettingReport, type SettingsReport, sentencesOf } from './config/report.ts';
 
-/** The only source of settings: parsing, defaults, aliases and the reference page come from this table. */
+/** The only source of settings: parsing, defaults, aliases, the commands and the pages come from this table. */
 export const settings = {
-  dataDirectory: {
-    names: ['DATA_DIR'],
-    about: 'Where the embedded database, the embedded repository and generated keys live.',
-    defaultText: '.plinth',
-    parse: (text) => resolve(text ?? '.plinth'),
-  } satisfies Setting<string>,
-  host: {
-    names: ['HOST'],
-    about: 'The address to listen on.',
-    defaultText: '127.0.0.1',
-    parse: (text) => {
-      if (text !== undefined && text !== 'localhost' && !isIP(text))
-        throw new Error('an IP address such as 127.0.0.1 or 0.0.0.0');
-      return text === 'localhost' ? '127.0.0.1' : (text ?? '127.0.0.1');
-    },
-  } satisfies Setting<string>,
-  apiPort: portSetting(['API_PORT', 'BACKEND_PORT'], 'Port of the API and of Git over HTTP.', 9000),
-  consolePort: portSetting(
-    ['CONSOLE_PORT', 'FRONTEND_PORT'],
-    'Port of the console; until it exists, of the API documentation page.',
-    3000,
-  ),
-  metricsPort: portSetting(['METRICS_PORT'], 'Port of /metrics.', 9050),
-  adminEmail: {
-    names: ['AUTH_ADMIN_EMAIL'],
-    about: 'E-mail address of the first administrator.',
-    defaultText: 'admin@localhost.ai',
-    parse: (text) => {
-      const email = text ?? 'admin@localhost.ai';
-      if (!/^[^\s@]+@[^\s@]+$/.test(email)) throw new Error('an e-mail address');
-      return email.toLowerCase();
-    },
-  } satisfies Setting<string>,
-  adminPassword: {
-    names: ['AUTH_ADMIN_PASSWORD'],
-    about: 'Password of the first administrator.',
-    defaultText: 'generated at the first start',
-    secret: true,
-    parse: (text) => {
-      if (text === undefined) return undefined;
-      if (text.length < 8 || text.length > 128) throw new Error('8 to 128 characters');
-      return new Secret(text);
-    },
-  } satisfies Setting<Secret | undefined>,
-  kubeconfig: {
-    names: ['KUBECONFIG'],
-    about: 'Kubeconfig of the environment local. A cluster that is not plainly local also needs CLUSTER_CONSENT.',
-    defaultText: 'cluster/kubeconfig in DATA_DIR, else ~/.kube/config, else the in-cluster account',
-    parse: (text) => text,
-  } satisfies Setting<string | undefined>,
-  clusterConsent: {
-    names: ['CLUSTER_CONSENT'],
-    about:
-      'The name of the kubeconfig context that Plinth may use although it is not plainly local (minikube, kind, its own).',
-    defaultText: 'none',
-    parse: (text) => text,
-  } satisfies Setting<string | undefined>,
-  logLevel: {
-    names: ['LOG_LEVEL'],
-    about: `How much is logged: ${logLevels.join(', ')}.`,
-    defaultText: 'info',
-    parse: (text) => {
-      const level = (text ?? 'info').toLowerCase() as LogLevel;
-      if (!logLevels.includes(level)) throw new Error(`one of ${logLevels.join(', ')}`);
-      return level;
-    },
-  } satisfies Setting<LogLevel>,
+  ...listeningRows,
+  ...keyRows,
+  ...accessRows,
+  ...databaseRows,
+  ...originRows,
+  ...kubernetesRows,
+  ...snapshotRows,
+  ...vaultRows,
+  ...mailRows,
+  ...observabilityRows,
+  ...llmRows,
+  ...mcpRows,
+  ...chatopsRows,
+  ...incomingEmailRows,
+  ...knowledgeGraphRows,
+  ...storageRows,
+  ...billingRows,
+  ...analyticsRows,
 };
 
-type Settings = typeof settings;
-export type Config = { readonly [Name in keyof Settings]: ReturnType<Settings[Name]['parse']> };
-
-/**
- * Reads the settings once, into a frozen object.
- * @throws Fault CONFIG_INVALID with every fault at once: the variable, what came, what was wanted.
- */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const faults: string[] = [];
-  const entries = Object.entries(settings).map(([name, setting]) => {
-    const given = setting.names.filter((alias) => env[alias] !== undefined && env[alias] !== '');
-    const values = new Set(given.map((alias) => env[alias]));
-    if (values.size > 1)
-      faults.push(`${given.join(' and ')} are the same setting with different values; keep one of them`);
-    const text = given[0] === undefined ? undefined : env[given[0]];
-    try {
-      return [name, setting.parse(text)];
-    } catch (error) {
-      const came = 'secret' in setting ? 'a value' : JSON.stringify(text);
-      faults.push(`${given[0] ?? setting.names[0]} is ${came}; wanted is ${(error as Error).message}`);
-      return [name, undefined];
-    }
-  });
-  if (faults.length > 0)
-    throw new Fault('CONFIG_INVALID', { faults: faults.map((fault) => `  - ${fault}`).join('\n') });
-  return Object.freeze(Object.fromEntries(entries)) as Config;
+/** The table by subject, in the order of the pages, with the keys of those providers that `names` speak of. */
+export function subjectsFor(names: Iterable<string> = []): Readonly<Record<string, Rows>> {
+  const keys = chatProviders(names).map((provider) => [`${chatField}${provider}`, chatKeySetting(provider)]);
+  return { ...subjects, [providers]: { ...llmRows, ...Object.fromEntries(keys) } };
 }
 
-function portSetting(names: readonly [string, ...string[]], about: string, standard: number): Setting<number> {
-  return {
-    names,
-    about,
-    defaultText: String(standard),
-    parse: (text) => {
-      if (text === undefined) return standard;
-      const port = Number(text);
-      if (!/^\d+$/.test(text) || port > 65_535) throw new Error('a port from 1 to 65535 (0: any free one)');
-      return port;
-    },
+const providers = 'Model providers';
+const chatField = 'chatApiKeys.';
+const subjects: Readonly<Record<string, Rows>> = {
+  'Paths, ports and log': listeningRows,
+  Keys: keyRows,
+  'Sign-in': accessRows,
+  Database: databaseRows,
+  'Domains and origins': originRows,
+  'Kubernetes (the environment local)': kubernetesRows,
+  Snapshots: snapshotRows,
+  'Secrets and Vault': vaultRows,
+  Mail: mailRows,
+  Observability: observabilityRows,
+  [providers]: llmRows,
+  'MCP servers': mcpRows,
+  'Microsoft Teams': chatopsRows,
+  'Incoming e-mail': incomingEmailRows,
+  'Knowledge graph': knowledgeGraphRows,
+  'Object storage': storageRows,
+  Billing: billingRows,
+  Analytics: analyticsRows,
+};
+
+/** What follows from several settings together. */
+interface Derived extends Places, SecretsPlace, DatabasePlace {
+  /** What environment.yaml of `local` is given; undefined: not set. */
+  readonly manifestSettings: ManifestSettings;
+  readonly github: OAuthClient | undefined;
+  readonly google: OAuthClient | undefined;
+  /** How mail is sent; undefined: not at all. */
+  readonly mailServer: MailServer | undefined;
+  /** Where traces go; undefined: nowhere. */
+  readonly traceCollector: TraceCollector | undefined;
+  readonly analytics: Analytics | undefined;
+  /** The organization's last fallback keys: provider in lower case → key. */
+  readonly chatApiKeys: Readonly<Record<string, Secret>>;
+}
+
+/** Every setting by its field, and what follows from several of them. Frozen. */
+export type Config = Values<typeof settings> & Derived;
+
+/** What reading the settings found. `config` is undefined where there are faults. */
+export interface Examined {
+  readonly config: Config | undefined;
+  readonly report: SettingsReport;
+  /** Each says what came, what was wanted and how to mend it. */
+  readonly faults: readonly string[];
+}
+
+/** Reads the settings and tells everything about them, faults too. */
+export function examineSettings(sources: Sources): Examined {
+  const readings = openReadings(sources, settings.production);
+  const names = { env: Object.keys(sources.env), file: [...readings.file.values.keys()] };
+  const table = subjectsFor([...names.env, ...names.file]);
+  const known = new Set(Object.values(table).flatMap((rows) => Object.values(rows).flatMap((row) => row.names)));
+  tellOfFile(readings, known);
+  const rows = readRows(table, readings);
+  const config = derive(rows, readings);
+  tellOfOtherNames([...names.env, ...names.file], readings);
+  const report = {
+    settings: rows.map(({ report }) => report),
+    notices: readings.notices,
+    unknown: findUnknown(names.env, names.file, known),
   };
+  return { config: readings.faults.length === 0 ? config : undefined, report, faults: readings.faults };
+}
+
+/**
+ * The settings, and what is to be known about them.
+ * @throws Fault CONFIG_INVALID with every fault at once: the variable, what came, what was wanted, the fix
+ */
+export function loadSettings(sources: Sources): { readonly config: Config; readonly report: SettingsReport } {
+  const { config, report, faults } = examineSettings(sources);
+  if (config === undefined)
+    throw new Fault('CONFIG_INVALID', { faults: faults.map((fault) => `  - ${fault}`).join('\n') });
+  return { config, report };
+}
+
+/** The settings of an environment alone. @throws Fault CONFIG_INVALID */
+export function readConfig(env: EnvironmentVariables): Config {
+  return loadSettings({ env }).config;
+}
+
+interface ReadRow extends ReadSetting {
+  readonly field: string;
+  readonly report: SettingReport;
+}
+
+function readRows(table: Readonly<Record<string, Rows>>, readings: Readings): readonly ReadRow[] {
+  return Object.entries(table).flatMap(([subject, rows]) =>
+    Object.entries(rows).map(([field, row]) => {
+      const read = readings.read(field, row);
+      return { ...read, field, report: reportOf(subject, field, row, read) };
+    }),
+  );
+}
+
+function reportOf(subject: string, field: string, row: Setting<unknown>, read: ReadSetting): SettingReport {
+  const { origin, givenAs, text } = read;
+  const given = row.secret ? '[secret]' : withoutCredentials(text ?? '');
+  const valueText = text === undefined ? row.defaultText : given;
+  const hasValue = text !== undefined || row.standard !== undefined;
+  return { field, subject, name: row.names[0], valueText, hasValue, origin, givenAs, waitsFor: row.activeIn };
+}
+
+/** The values of the rows, and what the rules between them make of these. */
+function derive(rows: readonly ReadRow[], findings: Findings): Config {
+  const isChatKey = ({ field }: ReadRow) => field.startsWith(chatField);
+  // Each row read its own field: together they are what the table says.
+  const values = Object.fromEntries(
+    rows.filter((row) => !isChatKey(row)).map(({ field, value }) => [field, value]),
+  ) as Values<typeof settings>;
+  const places = placesOf(values, findings);
+  const secrets = secretsPlace(values, findings);
+  const given = new Map(rows.map(({ field, givenAs }) => [field, givenAs]));
+  const givenAs = (field: string) => given.get(field);
+  const database = chooseDatabase(values, { givenAs, hasVault: secrets.vault !== undefined }, findings);
+  const hasDomain = givenAs('appDomain') !== undefined || givenAs('projectsDomain') !== undefined;
+  const hasExternalDatabase = database.databaseUrl !== undefined || database.databaseUrlVaultRef !== undefined;
+  checkKeys(values, { hasExternalDatabase }, findings);
+  checkLlm(values, findings);
+  checkChannels(values, findings);
+  checkExtras(values, findings);
+  return Object.freeze({
+    ...values,
+    ...places,
+    ...secrets,
+    ...database,
+    ...signInProviders(values, findings),
+    manifestSettings: manifestSettings(values, hasDomain ? places.projectsDomain : undefined),
+    mailServer: mailServer(values, findings),
+    traceCollector: traceCollector(values, findings),
+    analytics: analyticsOf(values),
+    chatApiKeys: Object.freeze(
+      Object.fromEntries(
+        rows
+          .filter((row) => isChatKey(row) && row.value instanceof Secret)
+          // Just seen to be one.
+          .map(({ field, value }) => [field.slice(chatField.length), value as Secret]),
+      ),
+    ),
+  });
+}
+
+/** What is wrong with the file as such. */
+function tellOfFile({ file, fault, warn }: Readings, known: ReadonlySet<string>): void {
+  for (const { name, lines } of file.doubled.filter((each) => known.has(each.name)))
+    fault([], `${name} is set in lines ${lines.join(' and ')} of .env with different values; keep one of them`);
+  if (file.unreadable.length > 0)
+    warn(`Line ${file.unreadable.join(', ')} of .env cannot be read as NAME=value and does not count.`);
+  for (const name of file.unfilled.filter((each) => known.has(each)))
+    warn(`${name} of .env holds \${…}, which is not filled in here; write the value itself.`);
+}
+
+function tellOfOtherNames(names: readonly string[], { info }: Readings): void {
+  for (const name of new Set(names)) {
+    const what = otherNames.get(name);
+    if (what !== undefined) info(`${name} ${what}.`);
+  }
+}
+
+/** A setting that goes by this name, in any case, or what else the name is. */
+export interface NameInfo {
+  readonly row: Setting<unknown> | undefined;
+  readonly subject: string | undefined;
+  readonly field: string | undefined;
+  /** What a known name that is no setting is. */
+  readonly otherwise: string | undefined;
+  /** The nearest known name of one that is not known. */
+  readonly nearest: string | undefined;
+}
+
+/** What a name means, whichever of its aliases it is. */
+export function explainName(given: string): NameInfo {
+  const name = given.trim().toUpperCase();
+  const table = subjectsFor([name]);
+  const nothing = { row: undefined, subject: undefined, field: undefined, otherwise: undefined, nearest: undefined };
+  for (const [subject, rows] of Object.entries(table))
+    for (const [field, row] of Object.entries(rows))
+      if (row.names.includes(name)) return { ...nothing, row, subject, field };
+  const otherwise = otherNames.get(name);
+  if (otherwise !== undefined) return { ...nothing, otherwise };
+  const known = new Set(Object.values(table).flatMap((rows) => Object.values(rows).flatMap((row) => row.names)));
+  return { ...nothing, nearest: nearestName(name, known) };
 }

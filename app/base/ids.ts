@@ -12,6 +12,12 @@ export const idPrefixes = {
   verification: 'ver',
   request: 'req',
   audit: 'aud',
+  role: 'rol',
+  invitation: 'inv',
+  serviceAccount: 'sva',
+  mail: 'mai',
+  dataKey: 'key',
+  identityProvider: 'idp',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;

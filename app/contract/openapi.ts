@@ -14,6 +14,7 @@ const mediaTypes = {
   json: 'application/json',
   yaml: 'application/yaml',
   text: 'text/plain',
+  html: 'text/html',
   events: 'text/event-stream',
 } as const satisfies Record<keyof ReplyKinds, string>;
 
@@ -21,6 +22,28 @@ const ifMatch = z.object({
   'If-Match': z.string().optional().meta({ description: 'ETag of the spec that the change is meant for; *: any.' }),
   'If-None-Match': z.literal('*').optional().meta({ description: 'The project must not exist yet.' }),
 });
+
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer' },
+  basic: { type: 'http', scheme: 'basic' },
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-plinth.session',
+    description: 'Set by signing in. Over plain HTTP, outside production, its name is plinth.session.',
+  },
+  csrf: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-CSRF-Token',
+    description: 'The CSRF token of the session; forms send it as their field `csrf`.',
+  },
+} as const;
+
+type Way = Record<string, string[]>;
+const reading: readonly Way[] = [{ bearer: [] }, { basic: [] }, { session: [] }];
+/** A session also shows its CSRF token where something is changed. */
+const changing: readonly Way[] = [{ bearer: [] }, { basic: [] }, { session: [], csrf: [] }];
 
 const spec = projectSchema.meta({ id: 'Spec' });
 
@@ -35,17 +58,16 @@ export function openApiDocument(routes: readonly Route[], version: string): Reco
       title: 'Plinth',
       version,
       description:
-        'Send a bearer token, or HTTP Basic with e-mail and password (not from a web page). ' +
+        'Send a bearer token, or HTTP Basic with e-mail and password (not from a web page), or the cookie of a ' +
+        'session; with that, whatever changes something also needs X-CSRF-Token. ' +
         'Errors are problem documents (RFC 9457).',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
-    security: [{ bearer: [] }, { basic: [] }],
+    security: [...reading],
     paths,
-    components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, basic: { type: 'http', scheme: 'basic' } },
-    },
+    components: { securitySchemes },
   }) as unknown as Record<string, unknown>; // a plain JSON object whatever its declared type
 }
 
@@ -54,7 +76,7 @@ function operationOf(route: Route): Operation {
     operationId: route.name,
     tags: [route.tag],
     summary: route.summary,
-    ...(route.permission === 'public' ? { security: [] } : {}),
+    ...securityOf(route),
     requestParams: {
       ...(route.params === undefined ? {} : { path: route.params }),
       ...(route.query === undefined ? {} : { query: route.query }),
@@ -65,9 +87,18 @@ function operationOf(route: Route): Operation {
   };
 }
 
+function securityOf({ permission, method, inPerson }: Route): Pick<Operation, 'security'> {
+  if (permission === 'public') return { security: [] };
+  const ways = method === 'GET' ? reading : changing;
+  if (inPerson === true) return { security: ways.filter((way) => !('bearer' in way)) };
+  return method === 'GET' ? {} : { security: [...ways] };
+}
+
 function bodyOf(route: Route, schema: z.ZodType) {
   const shown = schema === specBody ? spec : schema;
-  return Object.fromEntries((route.bodyKinds ?? ['json']).map((kind) => [mediaTypes[kind], { schema: shown }]));
+  const types = (route.bodyKinds ?? ['json']).map((kind): string => mediaTypes[kind]);
+  if (route.form === true) types.push('application/x-www-form-urlencoded');
+  return Object.fromEntries(types.map((type) => [type, { schema: shown }]));
 }
 
 function responsesOf(route: Route): Responses {
@@ -88,9 +119,9 @@ function responsesOf(route: Route): Responses {
 }
 
 function aboutReply({ reply, summary }: Route): string {
-  const { yaml, text, events } = reply;
+  const { yaml, text, html, events } = reply;
   const eventNames = events === undefined ? undefined : `Server-sent events: ${Object.keys(events).join(', ')}.`;
-  return [yaml, text, eventNames].filter((part) => part !== undefined).join(' ') || summary;
+  return [yaml, text, html, eventNames].filter((part) => part !== undefined).join(' ') || summary;
 }
 
 function contentOf({ reply }: Route, kinds: readonly (keyof ReplyKinds)[]) {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import type { Caller, Permission } from './caller.ts';
+import type { Caller, Permission, RouteReach } from './caller.ts';
 
-export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
 export type BodyKind = 'json' | 'yaml';
 
 /** A route can answer in several forms; the caller chooses by Accept, the first one named here is the default. */
@@ -14,6 +14,8 @@ export interface ReplyKinds {
   readonly text?: string;
   /** Server-sent events: name of the event → schema of its data. */
   readonly events?: Readonly<Record<string, z.ZodType>>;
+  /** What the page shows, for the documentation. Pages are sent with a content policy that runs no script. */
+  readonly html?: string;
 }
 
 export interface Route {
@@ -25,13 +27,28 @@ export interface Route {
   /** Parameters as in OpenAPI: `/changes/{id}`. */
   readonly path: `/${string}`;
   readonly summary: string;
-  /** `public`: answered without credentials. Everything else is denied unless the caller's role grants it. */
+  /** `public`: answered without credentials. Everything else is denied unless the caller may do it. */
   readonly permission: Permission | 'public';
+  /** What the route acts on; a route that is not public and does not say it is denied to everyone. */
+  readonly reach?: RouteReach;
+  /** Only a person with a session or a password may ask: a token that leaked cannot make itself permanent. */
+  readonly inPerson?: true;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   /** With `bodyKinds` it only documents the JSON form: the handler gets a RawBody and judges it itself. */
   readonly body?: z.ZodType;
   readonly bodyKinds?: readonly BodyKind[];
+  /** The body may come as an HTML form as well as JSON: every field is text, an absent checkbox is absent. */
+  readonly form?: true;
+  /** The most bytes of the body, where the usual 1 MiB is wrong. */
+  readonly mostBytes?: number;
+  /**
+   * Pages of other sites may send it, as an identity provider's reply is sent. What comes must prove itself and be
+   * bound to the browser; the check of origins is not there to help.
+   */
+  readonly foreign?: true;
+  /** `false`: not recorded in the audit here; its room records it by itself, or it is traffic and changes nothing. */
+  readonly audit?: false;
   /** Understands If-Match and If-None-Match: *. */
   readonly conditional?: boolean;
   /** No kind at all: an empty reply, status 204. */
@@ -55,7 +72,7 @@ export type RawBody =
 /** What a handler may learn of the request beyond what the contract names. */
 export interface RequestFacts {
   readonly id: string;
-  /** Address of the other end of the connection; a proxy's where there is one. */
+  /** Address of the caller: of the other end of the connection, or what a trusted proxy says. */
   readonly address: string;
   /**
    * From If-Match the entity tag without its quotes ('*': it must exist); '' from `If-None-Match: *`: it must not
@@ -65,6 +82,15 @@ export interface RequestFacts {
   /** Aborts when the caller goes away, with the server's stop too. */
   readonly signal: AbortSignal;
   header(name: string): string | undefined;
+  /** The first cookie of that name, as it came. */
+  cookie(name: string): string | undefined;
+  /** Whether the caller's browser speaks TLS, as far as the connection or a trusted proxy says. */
+  readonly secure: boolean;
+  /**
+   * What was given as CSRF token: the header X-CSRF-Token, or the form's field `csrf`, which no schema names. For
+   * callers with a session it has been checked; a public route that acts on a session checks it itself.
+   */
+  readonly csrf?: string | undefined;
 }
 
 type Nothing = Readonly<Record<never, never>>;
@@ -102,14 +128,42 @@ interface ReplyHead {
   readonly status?: number;
   /** Without quotes; the blob id of the spec. */
   readonly etag?: string | undefined;
-  /** Where the thing made can be read. */
+  /** Where the thing made can be read; with status 303, where the browser goes on. */
   readonly location?: string;
+  /** Whole `Set-Cookie` values. */
+  readonly cookies?: readonly string[];
+  /** What a page needs beyond the policy of all pages. */
+  readonly page?: PageNeeds;
+  /** What the audit is told beyond route, caller and outcome. */
+  readonly audit?: AuditFacts;
+  /** For a page that says with a status from 400 why nothing was done: the code of that fault, for the audit. */
+  readonly failed?: string;
+  /** With 429 and 503: when to try again. */
+  readonly retryAfterSeconds?: number | undefined;
+}
+
+/** A page runs no script, loads styles from this host only, and its forms lead to this host only; unless said here. */
+export interface PageNeeds {
+  /** Origins to which a form of the page may lead, redirects included: `https://login.example.com`. */
+  readonly formActions?: readonly string[];
+  /** Digests of inline styles, as the policy writes them: `sha256-…`. */
+  readonly styles?: readonly string[];
+}
+
+/** Of what was changed only digests are kept: two records with the same digest had the same content. */
+export interface AuditFacts {
+  /** What was acted on, where the path does not say it: an e-mail address, the id of a thing made. Never a secret. */
+  readonly target?: string;
+  /** As it was and as it is; secrets must be versions, not values. */
+  readonly before?: unknown;
+  readonly after?: unknown;
 }
 
 type ReplyForm<R extends Route> =
   | (R['reply'] extends { readonly json: infer S extends z.ZodType } ? { readonly json: Given<z.input<S>> } : never)
   | (R['reply'] extends { readonly yaml: string } ? { readonly yaml: Stream | string } : never)
   | (R['reply'] extends { readonly text: string } ? { readonly text: Stream | string } : never)
+  | (R['reply'] extends { readonly html: string } ? { readonly html: string } | { readonly location: string } : never)
   | (R['reply'] extends { readonly events: infer Events }
       ? { readonly events: AsyncIterable<ServerEvent<Events>> }
       : never)

@@ -1,16 +1,27 @@
-import { newTokenView, passwordBody, tokenBody, tokenParams, tokenView } from './access.ts';
-import { callerView } from './caller.ts';
+import { passwordBody } from './access.ts';
+import { auditRoutes } from './audit-routes.ts';
 import { changeParams, changeQuery, changesQuery, changeView } from './changes.ts';
 import { environmentDetail, environmentView } from './environments.ts';
+import { identityRoutes } from './identity-routes.ts';
+import { pageRoutes } from './page-routes.ts';
+import { peopleRoutes } from './people-routes.ts';
 import { projectRoutes } from './project-routes.ts';
 import { defineRoute, type HandlersOf } from './route.ts';
-import { organizationSecretBody, organizationSecretParams, organizationSecretView } from './secrets.ts';
+import { secretRoutes } from './secret-routes.ts';
+import { grantedSecretBody, grantedSecretView, organizationSecretParams } from './secrets.ts';
+import { signInRoutes } from './sign-in-routes.ts';
 import { document, healthView, readyView, schemaParams } from './system.ts';
 import { environmentParams, listOf } from './values.ts';
 
 /** Every route of the control plane. Server, OpenAPI, console and command line are made from this table. */
 export const routes = [
   ...projectRoutes,
+  ...signInRoutes,
+  ...identityRoutes,
+  ...peopleRoutes,
+  ...auditRoutes,
+  ...pageRoutes,
+  ...secretRoutes,
   defineRoute({
     name: 'listEnvironments',
     tag: 'Environments',
@@ -18,6 +29,7 @@ export const routes = [
     path: '/api/v1/environments',
     summary: 'The environments with their runtimes',
     permission: 'environment:read',
+    reach: 'teams',
     reply: { json: listOf(environmentView) },
   }),
   defineRoute({
@@ -27,6 +39,7 @@ export const routes = [
     path: '/api/v1/environments/{environment}',
     summary: 'One environment with its settings; as YAML environment.yaml as it was written',
     permission: 'environment:read',
+    reach: 'teams',
     params: environmentParams,
     reply: { json: environmentDetail, yaml: 'environment.yaml as it was written.' },
   }),
@@ -37,6 +50,7 @@ export const routes = [
     path: '/api/v1/changes',
     summary: 'Changes, the newest first',
     permission: 'project:read',
+    reach: 'teams',
     query: changesQuery,
     reply: { json: listOf(changeView) },
   }),
@@ -47,6 +61,7 @@ export const routes = [
     path: '/api/v1/changes/{id}',
     summary: 'One change; waits for its end if asked to',
     permission: 'project:read',
+    reach: 'teams',
     params: changeParams,
     query: changeQuery,
     reply: { json: changeView },
@@ -58,7 +73,8 @@ export const routes = [
     path: '/api/v1/secrets',
     summary: 'The secrets of the organization, without their values',
     permission: 'secret:read',
-    reply: { json: listOf(organizationSecretView) },
+    reach: 'organization',
+    reply: { json: listOf(grantedSecretView) },
   }),
   defineRoute({
     name: 'putOrganizationSecret',
@@ -67,9 +83,10 @@ export const routes = [
     path: '/api/v1/secrets/{name}',
     summary: 'Set a secret of the organization, such as the pull secret, and which projects may use it',
     permission: 'secret:write',
+    reach: 'organization',
     params: organizationSecretParams,
-    body: organizationSecretBody,
-    reply: { json: organizationSecretView },
+    body: grantedSecretBody,
+    reply: { json: grantedSecretView },
   }),
   defineRoute({
     name: 'deleteOrganizationSecret',
@@ -78,47 +95,9 @@ export const routes = [
     path: '/api/v1/secrets/{name}',
     summary: 'Delete a secret of the organization',
     permission: 'secret:write',
+    reach: 'organization',
     params: organizationSecretParams,
     reply: {},
-  }),
-  defineRoute({
-    name: 'createToken',
-    tag: 'Access',
-    method: 'POST',
-    path: '/api/v1/tokens',
-    summary: 'Make a token that acts for you',
-    permission: 'token:write',
-    body: tokenBody,
-    reply: { json: newTokenView },
-    status: 201,
-  }),
-  defineRoute({
-    name: 'listTokens',
-    tag: 'Access',
-    method: 'GET',
-    path: '/api/v1/tokens',
-    summary: 'Your tokens, without their secret part',
-    permission: 'token:read',
-    reply: { json: listOf(tokenView) },
-  }),
-  defineRoute({
-    name: 'deleteToken',
-    tag: 'Access',
-    method: 'DELETE',
-    path: '/api/v1/tokens/{id}',
-    summary: 'Revoke a token; it ends at once',
-    permission: 'token:write',
-    params: tokenParams,
-    reply: {},
-  }),
-  defineRoute({
-    name: 'getMe',
-    tag: 'Access',
-    method: 'GET',
-    path: '/api/v1/me',
-    summary: 'Who you are here',
-    permission: 'self:read',
-    reply: { json: callerView },
   }),
   defineRoute({
     name: 'putPassword',
@@ -126,7 +105,10 @@ export const routes = [
     method: 'PUT',
     path: '/api/v1/me/password',
     summary: 'Change your password; not with a token',
-    permission: 'password:write',
+    permission: 'self:write',
+    reach: 'personal',
+    inPerson: true,
+    audit: false, // recorded as changePassword, however it is changed
     body: passwordBody,
     reply: {},
   }),

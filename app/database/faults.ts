@@ -36,8 +36,12 @@ export function databaseFault(error: unknown): unknown {
     code === undefined
       ? unavailableTexts.some((text) => error.message.startsWith(text))
       : unavailableStates.has(code) || code.startsWith('08') || unavailableSystem.has(code);
-  return unavailable ? new Fault('DATABASE_UNAVAILABLE', { why: error.message }, { cause: error }) : error;
+  return unavailable ? new Fault('DATABASE_UNAVAILABLE', { why: sentenceOf(error) }, { cause: error }) : error;
 }
+
+/** Where a name has several addresses, each of them has an error of its own, and the whole has no sentence. */
+const sentenceOf = (error: Error): string =>
+  error instanceof AggregateError ? error.errors.map(({ message }: Error) => message).join('; ') : error.message;
 
 /** True when another transaction was in the way, so that the same one may succeed when it is run again. */
 export function isConflict(error: unknown): boolean {

@@ -15,13 +15,16 @@ export interface ListenerOptions {
   onNotice(channel: string, payload: string): void;
   /** It listens, from now on: at first and after each lost connection. What was said before is unknown: read all. */
   onGap(): void;
+  /** The server answered what it was asked at this moment (of the monotonic clock): what it had said before has come. */
+  onHeard?(atMs: number): void;
 }
 
 export interface Listener {
   stop(): Promise<void>;
 }
 
-const heartbeatMs = 15_000;
+/** Often enough for those who trust what they know only for seconds after the server was last heard. */
+const heartbeatMs = 1_500;
 const answerMs = 5_000;
 const mostPauseMs = 2_000;
 
@@ -40,7 +43,7 @@ export function createListener(options: ListenerOptions): Listener {
       try {
         const lost = await listen(client, options);
         failures = 0;
-        await stayAlive(client, lost, clock, signal);
+        await stayAlive(client, lost, options, signal);
       } catch (error) {
         if (!signal.aborted) log.warn({ err: databaseFault(error), failures }, 'listening for notices interrupted');
       } finally {
@@ -63,7 +66,7 @@ export async function notify(tx: Queryable, channel: string, payload: string): P
 /** Returns when it listens; `lost` rejects when the connection ends. */
 async function listen(
   client: Client,
-  { channels, onNotice, onGap }: ListenerOptions,
+  { channels, onNotice, onGap, onHeard, clock }: ListenerOptions,
 ): Promise<{ lost: Promise<never> }> {
   const lost = new Promise<never>((_, reject) => {
     client.on('error', reject);
@@ -73,7 +76,10 @@ async function listen(
   client.on('notification', ({ channel, payload }: Notification) => onNotice(channel, payload ?? ''));
   await client.connect();
   for (const channel of channels) await client.query(`listen ${client.escapeIdentifier(channel)}`);
+  const askedMs = clock.monotonicMs();
+  await client.query('select');
   onGap();
+  onHeard?.(askedMs);
   return { lost };
 }
 
@@ -81,7 +87,7 @@ async function listen(
 async function stayAlive(
   client: Client,
   { lost }: { lost: Promise<never> },
-  clock: Clock,
+  { clock, onHeard }: ListenerOptions,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -90,10 +96,13 @@ async function stayAlive(
     const enough = new AbortController();
     const silent = clock.sleep(answerMs, AbortSignal.any([signal, enough.signal])).then(
       () => Promise.reject(new Error('Connection terminated: no answer to the heartbeat')),
-      () => {},
+      () => false,
     );
-    await Promise.race([lost, client.query('select'), silent]);
+    const askedMs = clock.monotonicMs();
+    const answered = client.query('select').then(() => true);
+    const heard = await Promise.race([lost, answered, silent]);
     enough.abort();
+    if (heard) onHeard?.(askedMs);
   }
 }
 

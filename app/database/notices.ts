@@ -1,5 +1,13 @@
 /** What the control plane tells itself through PostgreSQL: hints that wake, never the truth. */
-export const channels = ['changes', 'change_ended', 'revisions', 'project_wake', 'project_events', 'secrets'] as const;
+export const channels = [
+  'changes',
+  'change_ended',
+  'revisions',
+  'project_wake',
+  'project_events',
+  'secrets',
+  'access',
+] as const;
 export type Channel = (typeof channels)[number];
 
 type Reader = (payload: string) => void;
@@ -13,11 +21,19 @@ export interface Notices {
   /** For the one who listens to PostgreSQL. */
   deliver(channel: string, payload: string): void;
   missed(): void;
+  /** PostgreSQL answered on the listening connection what was asked at this moment. */
+  heard(atMs: number): void;
+  /**
+   * The last moment of which it is certain that every notice sent before has been delivered, by the monotonic clock;
+   * before the first one -Infinity. Whoever must not miss a notice trusts what they know for so long after it.
+   */
+  heardAtMs(): number;
 }
 
 export function createNotices(): Notices {
   const all = new Map<string, Set<Reader>>();
   const gaps = new Set<() => void>();
+  let heardAtMs = Number.NEGATIVE_INFINITY;
   const readers = (name: string): Set<Reader> => {
     const there = all.get(name) ?? new Set();
     all.set(name, there);
@@ -43,5 +59,9 @@ export function createNotices(): Notices {
     missed: () => {
       for (const reader of [...gaps]) reader();
     },
+    heard: (atMs) => {
+      heardAtMs = atMs;
+    },
+    heardAtMs: () => heardAtMs,
   };
 }

@@ -17,11 +17,25 @@ export interface PushView {
   children(folder: string): Promise<TreeEntry[]>;
 }
 
+/** A place in the state repository: a project of a team, an environment, or (nothing named) all that is above. */
+export interface PushPlace {
+  readonly environment?: string | undefined;
+  readonly team?: string | undefined;
+  /** The project's spec goes away. */
+  readonly removed?: boolean;
+}
+
+/** Who pushes, and where they may change something. */
+export interface Pusher {
+  /** How this caller stands in the audit record and in trailers. */
+  readonly actor: string;
+  mayWrite(place: PushPlace): boolean;
+}
+
 /** A push that keeps every rule of git/ and waits for a yes. */
-export interface Push {
+export interface Push extends Pusher {
   readonly before: string | undefined;
   readonly after: string;
-  readonly actor: string;
   readonly view: PushView;
 }
 
@@ -31,7 +45,7 @@ export type CheckPush = (push: Push) => Promise<readonly string[]>;
 export interface JudgeOptions {
   readonly repository: Repository;
   readonly log: Log;
-  readonly actor: string;
+  readonly pusher: Pusher;
   readonly checkPush: CheckPush;
 }
 
@@ -47,7 +61,8 @@ const nothing = '0'.repeat(40);
 
 /** Decides on a push. What cannot be decided is refused. */
 export async function judgePush(options: JudgeOptions, { updates, quarantine }: HookRequest): Promise<Judgement> {
-  const { repository, log, actor, checkPush } = options;
+  const { repository, log, pusher, checkPush } = options;
+  const { actor, mayWrite } = pusher;
   const objects = createObjectReader(repository.git, { environment: quarantine, mostBytes: mostReadBytes });
   try {
     const move = await readMove(repository, objects, updates, quarantine);
@@ -56,7 +71,7 @@ export async function judgePush(options: JudgeOptions, { updates, quarantine }: 
     const found = await findFaults(objects, reads, move);
     if (found.faults.length > 0) return refusal(found.faults);
     const view = createView(reads, move.after, found.changes);
-    const lines = await checkPush({ ...move, actor, view });
+    const lines = await checkPush({ ...move, actor, mayWrite, view });
     return lines.length > 0 ? refusal(lines) : { accepted: true, lines: [], move };
   } catch (error) {
     if (!Fault.is(error)) log.error({ err: error, actor }, 'push could not be checked');

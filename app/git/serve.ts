@@ -9,18 +9,30 @@ import { converse, inflate } from './converse.ts';
 import { answerHook } from './hook-channel.ts';
 import { syncFolder } from './locks.ts';
 import { endChild, type GitChild } from './process.ts';
-import { type CheckPush, type Judgement, judgePush } from './push.ts';
+import { type CheckPush, type Judgement, judgePush, type Pusher } from './push.ts';
 import type { Repository } from './repository.ts';
 
-export type { PushView } from './push.ts';
+export type { Push, PushPlace, PushView } from './push.ts';
 
 /** Who calls, and what authorisation says of them. */
-export interface GitCaller {
+export interface GitCaller extends Pusher {
   readonly name: string;
-  /** How this caller stands in the audit record and in trailers. */
-  readonly actor: string;
   readonly mayRead: boolean;
   readonly mayPush: boolean;
+  /** Told how a push ended, and of a wish that this caller's rights refuse. The answer waits for it. Never throws. */
+  record(end: GitEnd): Promise<void>;
+}
+
+/** How a push ended, or that a clone or fetch was refused. */
+export interface GitEnd {
+  readonly action: 'push' | 'fetch';
+  /** denied: by rights or by the check; failed: it could not be read or written. */
+  readonly outcome: 'done' | 'denied' | 'failed';
+  /** The branch before it, and where the push took it or would have. */
+  readonly before?: string | undefined;
+  readonly after?: string | undefined;
+  /** Of the fault that ended it. */
+  readonly code?: string | undefined;
 }
 
 export interface GitServer {
@@ -38,7 +50,7 @@ export interface GitServerOptions {
   readonly log: Log;
   readonly checkPush: CheckPush;
   /** A push came in. A hint: the branch itself says what is true. */
-  pushed(move: { before: string | undefined; after: string; actor: string }): void;
+  pushed(move: Move & { readonly actor: string }): void;
   /** Where the hook pre-receive is, when not in its own folder beside this file. */
   readonly hooksDirectory?: string;
   /** The largest request body, after it was inflated; 64 MiB by default. */
@@ -80,20 +92,21 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
     return child;
   };
 
-  const serve = async (request: IncomingMessage, response: ServerResponse, wish: Wish, actor: string) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse, wish: Wish, caller: GitCaller) => {
     const { service, advertise, protocol } = wish;
     const body = inflate(request);
     const child = start(wish);
-    const push = hearPush(child, { ...options, actor });
+    const push = hearPush(child, { ...options, pusher: caller });
     response.setHeader('content-type', `application/x-git-${service}-${advertise ? 'advertisement' : 'result'}`);
     response.setHeader('cache-control', 'no-cache, max-age=0, must-revalidate');
     if (advertise && !(service === 'upload-pack' && protocol?.includes('version=2')))
       response.write(announce(`# service=git-${service}\n`));
-    try {
-      await converse(child, { request, body, response, mostBodyBytes, directory });
-    } finally {
-      await settlePush(push.move, options, actor);
-    }
+    const failure = await converse(child, { request, body, response, mostBodyBytes, directory }).catch(
+      (error: unknown) => error,
+    );
+    const cameIn = await settlePush(push, options, caller.actor);
+    if (isPush(request, wish)) await caller.record(endOf(push, cameIn, failure));
+    if (failure !== undefined) throw failure;
     response.end();
   };
 
@@ -101,9 +114,9 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
     handle: async (request, response, path, caller) => {
       try {
         const wish = readWish(request, path);
-        mayCall(wish, caller);
+        await mayCall(wish, caller);
         if (wish.service === 'receive-pack') await hookMustRun(hooksDirectory);
-        await serve(request, response, wish, caller.actor);
+        await serve(request, response, wish, caller);
       } catch (error) {
         if (!Fault.is(error)) log.error({ err: error, path }, 'git request failed');
         refuse(response, error);
@@ -115,27 +128,52 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
   };
 }
 
-/** Answers the hook. `move` is set before git hears a yes, so that it says, once git has ended, what may have come in. */
-function hearPush(child: GitChild, options: Parameters<typeof judgePush>[0]): { move?: Judgement['move'] } {
-  const heard: { move?: Judgement['move'] } = {};
+type Move = NonNullable<Judgement['move']>;
+
+/** What the hook was asked, and what it was told. */
+interface Heard {
+  /** Where the push wants to take the branch. */
+  wanted?: Partial<Move>;
+  accepted?: boolean;
+  /** Set before git hears a yes, so that it says, once git has ended, what may have come in. */
+  move?: Move | undefined;
+}
+
+/** Answers the hook. */
+function hearPush(child: GitChild, options: Parameters<typeof judgePush>[0]): Heard {
+  const heard: Heard = {};
   const channel = child.stdio[3] as Duplex; // a pipe, as it was started with a channel
   void answerHook(channel, async (request) => {
+    const [update] = request.updates;
+    heard.wanted = { before: update?.before, after: update?.after };
     const judgement = await judgePush(options, request);
     heard.move = judgement.move;
+    heard.accepted = judgement.accepted;
     return judgement;
   });
   return heard;
 }
 
 /** git may still fail after a yes, so the branch is asked whether the push came in. */
-async function settlePush(move: Judgement['move'], options: GitServerOptions, actor: string): Promise<void> {
+async function settlePush({ move }: Heard, options: GitServerOptions, actor: string): Promise<boolean> {
   const { repository, log, pushed } = options;
-  if (move === undefined) return;
+  if (move === undefined) return false;
   const tip = await repository.tip();
-  if (tip === undefined || !(await repository.isAncestor(move.after, tip).catch(() => false))) return;
+  if (tip === undefined || !(await repository.isAncestor(move.after, tip).catch(() => false))) return false;
   await syncFolder(join(repository.directory, 'refs/heads'));
   log.info({ ...move, actor }, 'push accepted');
   pushed({ ...move, actor });
+  return true;
+}
+
+/** Before a large push git sends four bytes that say nothing, to see whether it is let in. */
+const isPush = ({ headers }: IncomingMessage, { service, advertise }: Wish) =>
+  service === 'receive-pack' && !advertise && headers['content-length'] !== '4';
+
+function endOf({ wanted, accepted, move }: Heard, cameIn: boolean, failure: unknown): GitEnd {
+  if (cameIn) return { action: 'push', outcome: 'done', ...move };
+  const outcome = accepted === false ? 'denied' : 'failed';
+  return { action: 'push', outcome, ...wanted, code: Fault.is(failure) ? failure.code : undefined };
 }
 
 /** A git that was ended leaves its quarantine; called when no push is under way, and before another can begin. */
@@ -163,9 +201,12 @@ function readWish(request: IncomingMessage, path: string): Wish {
   };
 }
 
-function mayCall({ service }: Wish, { name, mayRead, mayPush }: GitCaller): void {
-  if (service === 'upload-pack' && !mayRead) throw new Fault('FORBIDDEN', { actor: name, permission: 'state:read' });
-  if (service === 'receive-pack' && !mayPush) throw new Fault('FORBIDDEN', { actor: name, permission: 'state:write' });
+async function mayCall({ service }: Wish, { name, mayRead, mayPush, record }: GitCaller): Promise<void> {
+  const isFetch = service === 'upload-pack';
+  if (isFetch ? mayRead : mayPush) return;
+  const fault = new Fault('FORBIDDEN', { actor: name, permission: isFetch ? 'state:read' : 'state:write' });
+  await record({ action: isFetch ? 'fetch' : 'push', outcome: 'denied', code: fault.code });
+  throw fault;
 }
 
 /** The client's Git-Protocol header, where it says nothing but protocol versions. */

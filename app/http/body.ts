@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
+import type { Finding } from '#contract/problem.ts';
 import type { BodyKind, RawBody } from '#contract/route.ts';
 
 export interface BodyLimits {
@@ -23,8 +24,7 @@ const mediaTypes: Readonly<Record<string, BodyKind>> = {
 };
 
 const wantedTypes: Readonly<Record<BodyKind, string>> = { json: 'application/json', yaml: 'application/yaml' };
-/** What `curl --data-binary` sends when no type was given. */
-const curlStandard = 'application/x-www-form-urlencoded';
+const formType = 'application/x-www-form-urlencoded';
 const mostDepth = 64;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const unzip = promisify(gunzip);
@@ -48,10 +48,38 @@ export async function readBody(
   return kind === 'yaml' ? { kind, text } : { kind, text, value: parseJson(text) };
 }
 
+/** Whether a page's form sent the request: asked only for routes that take forms. */
+export function isForm(request: IncomingMessage): boolean {
+  return request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() === formType;
+}
+
+/**
+ * Reads an HTML form. Fields have text only; one that comes twice is a fault, as it is never clear which one counts.
+ * @throws Fault as `readBody`, and REQUEST_INVALID
+ */
+export async function readForm(
+  request: IncomingMessage,
+  clock: Clock,
+  limits: BodyLimits = bodyLimits,
+): Promise<Record<string, string>> {
+  const zipped = isZipped(request);
+  const sent = await collect(request, clock, limits);
+  const text = decode(zipped ? await inflate(sent, limits.mostBytes) : sent);
+  const fields: Record<string, string> = Object.create(null);
+  const findings: Finding[] = [];
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (name.includes('\0') || value.includes('\0')) throw zeroByte();
+    if (name in fields) findings.push({ file: 'body', path: name, message: 'it is given twice; once is wanted' });
+    fields[name] = value;
+  }
+  if (findings.length > 0) throw new Fault('REQUEST_INVALID', { findings });
+  return fields;
+}
+
 function kindOf(request: IncomingMessage, kinds: readonly BodyKind[]): BodyKind | undefined {
   const came = request.headers['content-type'];
-  // curl says "form" where its user said nothing. A form cannot send PUT, and Basic from a page is refused anyway.
-  if ((came === undefined || came === curlStandard) && kinds.includes('yaml')) return undefined;
+  // `curl --data-binary` says "form" where its user said nothing. A form cannot send PUT, and Basic from a page is refused anyway.
+  if ((came === undefined || came === formType) && kinds.includes('yaml')) return undefined;
   const [type = '', ...parameters] = (came ?? '').toLowerCase().split(';');
   const kind = mediaTypes[type.trim()];
   const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='));

@@ -3,9 +3,11 @@ import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { Metrics } from '#base/metrics.ts';
+import type { TraceRequest } from '#base/tracing.ts';
+import { createSenderOf, type Sender } from './address.ts';
 
 /** What belongs to one request from its first to its last byte. */
-export interface RequestContext {
+export interface RequestContext extends Sender {
   readonly id: string;
   /** A child logger that carries the request's id. */
   readonly log: Log;
@@ -13,6 +15,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Name of the route, for log and metrics; 'none' until one is found. */
   route: string;
+  /** Whether a problem is shown as a page: a person looks at a page of ours. */
+  wantsPage: boolean;
 }
 
 export interface ContextDependencies {
@@ -22,6 +26,10 @@ export interface ContextDependencies {
   readonly newRequestId: () => string;
   /** Aborted when the server begins to stop: streams and long polls end then. */
   readonly stopping: AbortSignal;
+  /** TRUSTED_PROXIES: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed. */
+  readonly trustedProxies?: readonly string[];
+  /** Begins the span of a request, where traces are sent. */
+  readonly trace?: TraceRequest | undefined;
 }
 
 const contexts = new WeakMap<IncomingMessage, RequestContext>();
@@ -40,20 +48,23 @@ export function contextOf(request: IncomingMessage): RequestContext {
  */
 export function beginRequest(dependencies: ContextDependencies) {
   const observe = observer(dependencies.metrics);
-  const { log, clock, newRequestId, stopping } = dependencies;
+  const { log, clock, newRequestId, stopping, trace } = dependencies;
+  const senderOf = createSenderOf(dependencies.trustedProxies);
   return (request: IncomingMessage, response: ServerResponse, next: () => void) => {
     const given = request.headers['x-request-id'];
     const id = typeof given === 'string' && requestIdForm.test(given) ? given : newRequestId();
     const started = clock.monotonicMs();
-    const context = createContext(id, log, response, stopping);
+    const context = createContext(id, log, () => senderOf(request), response, stopping);
     contexts.set(request, context);
     response.setHeader('X-Request-Id', id);
+    const { method = '', headers } = request;
+    const span = trace?.({ id, method, traceparent: textOf(headers.traceparent) });
     response.once('close', () => {
       const ms = clock.monotonicMs() - started;
       observe(context.route, response.statusCode, ms);
-      const level = request.method === 'GET' || request.method === 'HEAD' ? 'debug' : 'info';
+      span?.answered({ route: context.route, status: response.statusCode, complete: response.writableFinished });
+      const level = method === 'GET' || method === 'HEAD' ? 'debug' : 'info';
       if (!log.isLevelEnabled(level)) return;
-      const { method } = request;
       const { route } = context;
       context.log[level](
         { method, route, status: response.statusCode, ms: Math.round(ms * 10) / 10, ended: response.writableFinished },
@@ -64,15 +75,33 @@ export function beginRequest(dependencies: ContextDependencies) {
   };
 }
 
-function createContext(id: string, log: Log, response: ServerResponse, stopping: AbortSignal): RequestContext {
+const textOf = (header: string | string[] | undefined) => (typeof header === 'string' ? header : undefined);
+
+function createContext(
+  id: string,
+  log: Log,
+  senderOf: () => Sender,
+  response: ServerResponse,
+  stopping: AbortSignal,
+): RequestContext {
   let child: Log | undefined;
   let signal: AbortSignal | undefined;
+  let sender: Sender | undefined;
   return {
     id,
     route: 'none',
+    wantsPage: false,
     get log() {
       child ??= log.child({ request: id });
       return child;
+    },
+    get address() {
+      sender ??= senderOf();
+      return sender.address;
+    },
+    get secure() {
+      sender ??= senderOf();
+      return sender.secure;
     },
     // Made only for those who ask: most requests end before anyone could abort them.
     get signal() {

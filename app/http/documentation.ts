@@ -70,9 +70,8 @@ const start = `SwaggerUIBundle({
 });
 `;
 
-/** The documentation page, all of it from this machine, at /documentation/; / leads there until the console exists. */
+/** The documentation page, all of it from this machine, at /documentation/. */
 export function mountDocumentation(app: Express): void {
-  app.get('/', (_request, response) => response.redirect(302, at));
   app.get('/documentation', (_request, response) => response.redirect(301, at));
   const own = { '': ['text/html', page], 'start.js': ['text/javascript', start] } as const;
   for (const [name, [type, text]] of Object.entries(own))

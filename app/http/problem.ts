@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, Fault } from '#base/errors.ts';
 import type { Finding, Problem } from '#contract/problem.ts';
 import { contextOf } from './context.ts';
+import { sendProblemPage } from './page.ts';
 
 /**
  * The problem document of any error: a Fault as it is, an error with `findings` as SPEC_INVALID, everything else as
@@ -43,6 +44,10 @@ export function sendProblem(
   }
   for (const [name, value] of Object.entries({ ...headersOf(problem), ...headers })) response.setHeader(name, value);
   discardRest(request);
+  if (context.wantsPage && request.method !== 'HEAD') {
+    sendProblemPage(response, problem);
+    return;
+  }
   response.statusCode = problem.status;
   response.end(JSON.stringify(problem));
 }
@@ -81,7 +86,7 @@ function titleOf(code: ErrorCode): string {
 const mostDiscardedBytes = 8 * 1024 * 1024;
 
 /** Reads away what the caller still sends, so that it sees the answer; but not for ever. */
-function discardRest(request: IncomingMessage): void {
+export function discardRest(request: IncomingMessage): void {
   if (request.complete) return;
   let seen = 0;
   request.on('data', (chunk: Buffer) => {

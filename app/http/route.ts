@@ -1,23 +1,39 @@
 import type { IncomingMessage } from 'node:http';
+import { parseCookie } from 'cookie';
 import type { Express, Request, Response } from 'express';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Caller, Permission, Scope } from '#contract/caller.ts';
-import type { HandlersOf, InputOf, Route } from '#contract/route.ts';
-import { type BodyLimits, bodyLimits, readBody } from './body.ts';
-import { contextOf } from './context.ts';
+import type { AuditFacts, HandlersOf, InputOf, RequestFacts, Route } from '#contract/route.ts';
+import { type BodyLimits, bodyLimits, isForm, readBody, readForm } from './body.ts';
+import { contextOf, type RequestContext } from './context.ts';
+import { createOrigins, type Origins } from './origins.ts';
 import { parsePart, parseQuery } from './parse.ts';
-import { type AnyReply, sendReply, wantedForm } from './reply.ts';
+import { discardRest } from './problem.ts';
+import { type RecordedRequest, type RequestRecord, recordOf } from './record.ts';
+import { type AnyReply, isBrowsing, sendReply, statusOf, wantedForm } from './reply.ts';
 
 export interface RoutesOptions<Table extends readonly Route[]> {
   readonly routes: Table;
   readonly handlers: HandlersOf<Table>;
-  /** @throws Fault CREDENTIALS_MISSING | CREDENTIALS_WRONG | BASIC_FROM_BROWSER | SIGN_IN_LIMITED */
-  readonly callerOf: (request: IncomingMessage) => Promise<Caller>;
+  /**
+   * For a session it checks the CSRF token of what changes something; where `csrf` is `form`, the token comes with the
+   * body, and `checkCsrf` is asked afterwards.
+   * @throws Fault CREDENTIALS_MISSING | CREDENTIALS_WRONG | BASIC_FROM_BROWSER | SIGN_IN_LIMITED | CSRF_TOKEN_WRONG
+   */
+  readonly callerOf: (request: IncomingMessage, how: { readonly csrf: 'header' | 'form' }) => Promise<Caller>;
+  /** Throws Fault CSRF_TOKEN_WRONG. Without it no form of a caller with a session is taken. */
+  readonly checkCsrf?: (caller: Caller, given: string | undefined) => void;
   /** Says false for everything that it does not know. */
   readonly authorise: (caller: Caller, permission: Permission, scope: Scope) => boolean;
   readonly clock: Clock;
   readonly limits?: BodyLimits;
+  /** Default: no page of another host may send anything with credentials. */
+  readonly origins?: Origins;
+  /** Returns when the record is on the disk. What changed something is not confirmed before. */
+  readonly audit?: (record: RequestRecord) => Promise<void>;
+  /** Where a browser goes that opens a page without being signed in; `path` is the page with its query. */
+  readonly signInPage?: (path: string) => string;
 }
 
 type AnyHandler = (input: InputOf<Route>) => Promise<AnyReply>;
@@ -25,13 +41,24 @@ interface Mounted {
   readonly route: Route;
   readonly handler: AnyHandler;
 }
-type Steps = Pick<RoutesOptions<readonly Route[]>, 'callerOf' | 'authorise' | 'clock' | 'limits'>;
+type Steps = Omit<RoutesOptions<readonly Route[]>, 'routes' | 'handlers' | 'origins'> & { readonly origins: Origins };
+
+const strictOrigins = createOrigins({
+  baseUrl: '',
+  trustedOrigins: [],
+  corsOrigins: [],
+  appDomain: '',
+  projectsDomain: '',
+  production: true,
+});
 
 /**
- * The one way to add routes. Each request walks: caller → path → may the caller → query and body → handler → reply. A
- * path of the table with another method is answered with 405; whatever is in no table, `endApplication` answers.
+ * The one way to add routes. Each request walks: origin → caller → path → may the caller → query and body → handler →
+ * audit → reply. A path of the table with another method is answered with 405; whatever is in no table,
+ * `endApplication` answers.
  */
 export function mountRoutes<const Table extends readonly Route[]>(app: Express, options: RoutesOptions<Table>): void {
+  const steps: Steps = { ...options, origins: options.origins ?? strictOrigins };
   const paths = new Map<string, Map<string, Mounted>>();
   for (const route of options.routes) {
     // The table's types are checked where handlers are given; from here on every route is treated alike.
@@ -43,8 +70,9 @@ export function mountRoutes<const Table extends readonly Route[]>(app: Express, 
   for (const [path, methods] of paths)
     app.all(expressPath(path), (request, response) => {
       const mounted = methods.get(request.method === 'HEAD' ? 'GET' : request.method);
-      if (mounted !== undefined) return answer(mounted, request, response, options);
+      if (mounted !== undefined) return answer(mounted, request, response, steps);
       const { method } = request;
+      contextOf(request).wantsPage = isBrowsing(request);
       throw new Fault('METHOD_UNKNOWN', { path: request.path, method, allowed: [...methods.keys()].sort() });
     });
 }
@@ -52,40 +80,169 @@ export function mountRoutes<const Table extends readonly Route[]>(app: Express, 
 async function answer({ route, handler }: Mounted, request: Request, response: Response, steps: Steps): Promise<void> {
   const context = contextOf(request);
   context.route = route.name;
-  const caller = route.permission === 'public' ? undefined : await steps.callerOf(request);
-  const params = route.params === undefined ? {} : parsePart('path', route.params, request.params);
-  mayOrThrow(route, caller, params as Scope, steps);
+  const wanted = wantedForm(route, request);
+  context.wantsPage = wanted === 'html';
+  steps.origins.check(request, { foreign: route.foreign, isPage: route.reply.html !== undefined });
+  const form = route.form === true && isForm(request);
+  const caller = await callerOf(route, request, form, steps);
+  if (caller === 'elsewhere') return goToSignIn(request, response, steps);
+  const params = route.params === undefined ? {} : (parsePart('path', route.params, request.params) as Params);
+  const asked = { route, caller, params, context, userAgent: request.headers['user-agent'] };
+  await mayOrThrow(asked, steps);
   const query = caller === undefined && route.query === undefined ? {} : parseQuery(route.query, searchOf(request));
   const ifMatch = route.conditional === true ? conditionOf(request) : undefined;
-  const body = await bodyOf(route, request, steps);
-  const facts = {
+  const { body, csrf } = await bodyOf(route, request, caller, form, steps);
+  const facts = factsOf(request, context, ifMatch, csrf);
+  // Each part has passed the schema from which its type was made; the general InputOf<Route> cannot know which.
+  const input = { caller, params, query, body, wanted, request: facts } as unknown as InputOf<Route>;
+  const reply = await recorded(asked, steps, () => handler(input));
+  await sendReply(route, reply, { request, response, clock: steps.clock });
+}
+
+type Params = Readonly<Record<string, unknown>>;
+
+/** undefined for a public route; `elsewhere`: a person who wants a page, and is to sign in first. */
+async function callerOf(
+  route: Route,
+  request: Request,
+  form: boolean,
+  { callerOf: find, signInPage }: Steps,
+): Promise<Caller | undefined | 'elsewhere'> {
+  if (route.permission === 'public') return undefined;
+  try {
+    return await find(request, { csrf: form ? 'form' : 'header' });
+  } catch (error) {
+    // A form's session may have ended while it was filled in. What names its credentials is a program.
+    const visits = request.method === 'GET' || (form && request.headers.authorization === undefined);
+    const isPerson = visits && contextOf(request).wantsPage;
+    if (isPerson && signInPage !== undefined && Fault.is(error) && error.status === 401) return 'elsewhere';
+    throw error;
+  }
+}
+
+/** And from there back: to the page that was asked for, or that the form stood on. */
+function goToSignIn(request: Request, response: Response, { signInPage }: Steps): void {
+  const back = request.method === 'POST' ? pathOfForm(request) : request.originalUrl;
+  response.setHeader('Cache-Control', 'no-store');
+  response.writeHead(303, { Location: signInPage?.(back) ?? '/' }).end();
+  discardRest(request);
+}
+
+/** Nobody can open what a form is sent to. Browsers tell us on which of our pages it stood. */
+function pathOfForm(request: Request): string {
+  const { referer = '', host } = request.headers;
+  const page = URL.canParse(referer) ? new URL(referer) : undefined;
+  return page === undefined || page.host !== host ? '/' : page.pathname + page.search;
+}
+
+function factsOf(
+  request: Request,
+  context: RequestContext,
+  ifMatch: string | undefined,
+  csrf: string | undefined,
+): RequestFacts {
+  return {
     id: context.id,
-    address: request.socket.remoteAddress ?? '',
     ifMatch,
+    csrf,
+    get address() {
+      return context.address;
+    },
+    get secure() {
+      return context.secure;
+    },
     get signal() {
       return context.signal;
     },
-    header: (name: string) => request.get(name),
+    header: (name) => request.get(name),
+    cookie: (name) => {
+      const { cookie } = request.headers;
+      return cookie === undefined ? undefined : parseCookie(cookie, { decode: (text) => text })[name];
+    },
   };
-  const wanted = wantedForm(route, request);
-  // Each part has passed the schema from which its type was made; the general InputOf<Route> cannot know which.
-  const input = { caller, params, query, body, wanted, request: facts } as unknown as InputOf<Route>;
-  await sendReply(route, await handler(input), { request, response, clock: steps.clock });
 }
 
-function mayOrThrow(route: Route, caller: Caller | undefined, params: Scope, { authorise }: Steps): void {
-  const { permission } = route;
+/** Denied is whoever the rules do not name; a known caller's wish is recorded, and the refusal stands even if it cannot be. */
+async function mayOrThrow(asked: RecordedRequest, { authorise, audit }: Steps): Promise<void> {
+  const { route, caller, params, context } = asked;
+  const { permission, reach, inPerson } = route;
   if (permission === 'public') return;
-  const { environment, team, project } = params;
-  if (caller !== undefined && authorise(caller, permission, { environment, team, project })) return;
-  throw new Fault('FORBIDDEN', { actor: caller?.name ?? 'nobody', permission });
+  const { environment, team, project } = params as Omit<Scope, 'reach'>; // the schemas of paths say so
+  const isToken = caller?.credential.kind === 'token';
+  const scope = reach === undefined ? undefined : { reach, environment, team, project };
+  const may = caller !== undefined && scope !== undefined && authorise(caller, permission, scope);
+  if (may && !(inPerson && isToken)) return;
+  const fault = new Fault('FORBIDDEN', { actor: caller?.name ?? 'nobody', permission });
+  if (caller !== undefined && route.audit !== false)
+    await audit?.(recordOf(asked, { outcome: 'denied', status: fault.status, code: fault.code })).catch((error) =>
+      context.log.error({ err: error }, 'a refusal is missing in the audit'),
+    );
+  throw fault;
 }
 
-async function bodyOf(route: Route, request: Request, { clock, limits = bodyLimits }: Steps): Promise<unknown> {
-  if (route.bodyKinds !== undefined) return readBody(request, route.bodyKinds, clock, limits);
-  if (route.body === undefined) return undefined;
+/**
+ * Runs what changes something and records how it ended. Done without a record is answered as AUDIT_UNAVAILABLE; a
+ * failure stays the failure that it is, whether it was thrown or a page says it. What strangers fail at on public routes
+ * is recorded by the rooms that care.
+ */
+async function recorded(asked: RecordedRequest, { audit }: Steps, run: () => Promise<AnyReply>): Promise<AnyReply> {
+  const { route, caller, context } = asked;
+  if (audit === undefined || route.method === 'GET' || route.audit === false) return run();
+  const failed = async (status: number, code?: string, facts?: AuditFacts) => {
+    if (caller === undefined) return;
+    await audit(recordOf(asked, { outcome: 'failed', status, code }, facts)).catch((failure) =>
+      context.log.error({ err: failure }, 'a failure is missing in the audit'),
+    );
+  };
+  let reply: AnyReply;
+  try {
+    reply = await run();
+  } catch (error) {
+    const { status, code } = Fault.is(error) ? error : { status: 500, code: 'INTERNAL' };
+    await failed(status, code);
+    throw error;
+  }
+  const status = statusOf(route, reply);
+  if (status >= 400) {
+    await failed(status, reply.failed, reply.audit);
+    return reply;
+  }
+  try {
+    await audit(recordOf(asked, { outcome: 'done', status }, reply.audit));
+    return reply;
+  } catch (error) {
+    context.log.error({ err: error }, 'the audit cannot be written');
+    throw new Fault('AUDIT_UNAVAILABLE', {}, { cause: error });
+  }
+}
+
+interface Body {
+  readonly body: unknown;
+  readonly csrf: string | undefined;
+}
+
+async function bodyOf(
+  route: Route,
+  request: Request,
+  caller: Caller | undefined,
+  form: boolean,
+  { clock, limits: given = bodyLimits, checkCsrf }: Steps,
+): Promise<Body> {
+  const limits = route.mostBytes === undefined ? given : { ...given, mostBytes: route.mostBytes };
+  const header = request.get('X-CSRF-Token');
+  if (form) {
+    const { csrf = header, ...fields } = await readForm(request, clock, limits);
+    if (caller?.credential.kind === 'session') {
+      if (checkCsrf === undefined) throw new Fault('CSRF_TOKEN_WRONG');
+      checkCsrf(caller, csrf);
+    }
+    return { body: route.body === undefined ? undefined : parsePart('body', route.body, fields), csrf };
+  }
+  if (route.bodyKinds !== undefined)
+    return { body: await readBody(request, route.bodyKinds, clock, limits), csrf: header };
+  if (route.body === undefined) return { body: undefined, csrf: header };
   const body = await readBody(request, ['json'], clock, limits);
-  return parsePart('body', route.body, body.kind === 'json' ? body.value : undefined);
+  return { body: parsePart('body', route.body, body.kind === 'json' ? body.value : undefined), csrf: header };
 }
 
 /** @throws Fault REQUEST_INVALID for anything but one entity tag, `*`, or `If-None-Match: *`. */

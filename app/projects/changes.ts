@@ -1,8 +1,9 @@
 import { Fault } from '#base/errors.ts';
+import { teamsOf } from '#contract/caller.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { type Change, readChange, readChanges } from '#publish/store.ts';
 import type { ProjectDoors } from './doors.ts';
-import { page, seesTeam } from './read.ts';
+import { page, seesProject } from './read.ts';
 import { toChangeView } from './views.ts';
 
 /** GET /changes/{id}; with ?wait it answers when the change has ended, or when the time is over. */
@@ -11,7 +12,7 @@ export const getChange =
   async ({ caller, params, query, request }) => {
     const read = async (): Promise<Change> => {
       const change = await readChange(doors.database, params.id);
-      if (change === undefined || !seesTeam(caller, change.team))
+      if (change === undefined || !seesProject(caller, change))
         throw new Fault('CHANGE_NOT_FOUND', { change: params.id });
       return change;
     };
@@ -69,9 +70,10 @@ export const listChanges =
       team,
       project,
       state,
+      teams: teamsOf(caller, 'project:read'),
+      environments: caller.environments,
       before: after,
       limit: limit + 1,
     });
-    const seen = changes.filter((change) => seesTeam(caller, change.team));
-    return { json: page(seen.map(toChangeView), limit, ({ id }) => id) };
+    return { json: page(changes.map(toChangeView), limit, ({ id }) => id) };
   };

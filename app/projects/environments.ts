@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { type Caller, mayEnter, teamsOf } from '#contract/caller.ts';
 import type { environmentView } from '#contract/environments.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { environmentFile } from '#environments/layout.ts';
@@ -9,32 +10,34 @@ import { countByHealth } from './store.ts';
 
 export const listEnvironments =
   (doors: ProjectDoors): Handlers['listEnvironments'] =>
-  async () => {
+  async ({ caller }) => {
     const tip = await tipOf(doors);
-    const environments = await doors.environments.at(tip);
-    const items = await Promise.all([...environments.values()].map((environment) => view(doors, environment, tip)));
+    const environments = [...(await doors.environments.at(tip)).values()].filter(({ name }) => mayEnter(caller, name));
+    const items = await Promise.all(environments.map((environment) => view(doors, caller, environment, tip)));
     return { json: { items, next: null } };
   };
 
 export const getEnvironment =
   (doors: ProjectDoors): Handlers['getEnvironment'] =>
-  async ({ params, wanted }) => {
+  async ({ caller, params, wanted }) => {
     const { tip, environment } = await environmentNow(doors, params.environment);
     const content = await doors.repository.read(tip, environmentFile(environment.name));
     const etag = content === undefined ? undefined : blobIdOf(content);
     if (wanted === 'yaml') return { yaml: Buffer.from(content ?? '').toString('utf8'), etag };
     const { name, ...settings } = environment;
-    return { etag, json: { ...(await view(doors, environment, tip)), etag: etag ?? null, settings } };
+    return { etag, json: { ...(await view(doors, caller, environment, tip)), etag: etag ?? null, settings } };
   };
 
+/** Only projects that the caller may see are counted. */
 async function view(
   doors: ProjectDoors,
+  caller: Caller,
   { name, domain, next }: Environment,
   tip: string,
 ): Promise<z.input<typeof environmentView>> {
   const found = doors.runtimeOf(name);
   const state = found?.runtime.state();
-  const health = await countByHealth(doors.database, name);
+  const health = await countByHealth(doors.database, name, teamsOf(caller, 'project:read'));
   return {
     name,
     runtime: {

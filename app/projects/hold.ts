@@ -2,12 +2,13 @@ import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { specFile } from '#environments/layout.ts';
+import { blobIdOf } from '#git/blob-id.ts';
 import { renderSpec } from '#publish/prepare.ts';
 import { acceptChange } from '#publish/store.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
 import { accepted } from './put.ts';
 import { projectRow, summaryOf } from './read.ts';
-import { confirmWaiting, readWaiting, wakeProject, writeHold } from './store.ts';
+import { confirmWaiting, type ProjectRow, readWaiting, wakeProject, writeHold } from './store.ts';
 
 /** POST …/reconcile: compares everything once more, reading holds, secrets and manifests anew. */
 export const reconcileNow =
@@ -22,7 +23,7 @@ export const reconcileNow =
 export const suspendProject =
   (doors: ProjectDoors): Handlers['suspendProject'] =>
   async ({ caller, params: key, body }) => {
-    await projectRow(doors, key);
+    const before = holdOf(await projectRow(doors, key));
     const until = body.until === undefined ? undefined : new Date(body.until);
     if (until !== undefined && until <= doors.clock.now())
       throw new Fault('REQUEST_INVALID', {
@@ -30,16 +31,17 @@ export const suspendProject =
       });
     await writeHold(doors.database, key, { hold: 'detect', reason: body.reason, actor: caller.name, until });
     await wakeProject(doors.database, key);
-    return { json: await summaryOf(doors, key) };
+    const after = holdOf(await projectRow(doors, key));
+    return { json: await summaryOf(doors, key), audit: { before, after } };
   };
 
 export const resumeProject =
   (doors: ProjectDoors): Handlers['resumeProject'] =>
   async ({ caller, params: key }) => {
-    await projectRow(doors, key);
+    const before = holdOf(await projectRow(doors, key));
     await writeHold(doors.database, key, { hold: 'none', reason: '', actor: caller.name, until: undefined });
     await wakeProject(doors.database, key);
-    return { json: await summaryOf(doors, key) };
+    return { json: await summaryOf(doors, key), audit: { before } };
   };
 
 /** POST …/confirm: yes to exactly the list with this digest. */
@@ -53,14 +55,20 @@ export const confirmProject =
       throw new Fault('CONFIRMATION_WRONG', { given: body.digest, wanted: waiting.digest });
     }
     await wakeProject(doors.database, key);
-    return { status: 202, json: await summaryOf(doors, key) };
+    const audit = { before: { waiting: body.digest }, after: { confirmed: body.digest } };
+    return { status: 202, json: await summaryOf(doors, key), audit };
   };
+
+/** What the audit keeps a digest of; undefined: the project is not held. */
+const holdOf = ({ hold, hold_reason: reason, hold_until: until }: ProjectRow) =>
+  hold === null ? undefined : { hold, reason, until };
 
 /** POST …/rollback: the spec of an earlier revision becomes the newest commit; reconcile goes on as ever. */
 export const rollbackProject =
   (doors: ProjectDoors): Handlers['rollbackProject'] =>
   async ({ caller, params: key, body }) => {
-    const { environment } = await environmentNow(doors, key.environment);
+    const { tip, environment } = await environmentNow(doors, key.environment);
+    const before = await doors.repository.blobId(tip, specFile(key));
     const content = await doors.repository.read(body.revision, specFile(key)).catch(absentRevision);
     if (content === undefined) throw new Fault('REVISION_NOT_FOUND', { ...key, revision: body.revision });
     const spec = Buffer.from(content).toString('utf8');
@@ -75,7 +83,7 @@ export const rollbackProject =
         message: body.message ?? `Roll back ${key.team}/${key.project} to ${body.revision.slice(0, 12)}`,
       }),
     );
-    return accepted(change);
+    return { ...accepted(change), audit: { before, after: blobIdOf(spec) } };
   };
 
 /** A commit that is not there holds no spec either. */

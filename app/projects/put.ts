@@ -6,6 +6,7 @@ import type { RawBody } from '#contract/route.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { keyText, manifestsFile, type ProjectKey, specFile } from '#environments/layout.ts';
 import { parseManifests } from '#environments/manifests.ts';
+import { blobIdOf } from '#git/blob-id.ts';
 import { mostProjects, renderSpec } from '#publish/prepare.ts';
 import { acceptChange, type Change, readHosts } from '#publish/store.ts';
 import type { Rendered } from '#synth/render.ts';
@@ -20,9 +21,11 @@ export const putProject =
     const spec = toYaml(body);
     const { tip, environment } = await environmentNow(doors, key.environment);
     const rendered = renderSpec(key, spec, environment);
-    const expected = await expectedBlob(doors, key, tip, request.ifMatch);
+    const before = await doors.repository.blobId(tip, specFile(key));
+    const expected = expectedBlob(before, request.ifMatch);
     await checkSurroundings(doors, key, rendered);
-    if (query.dryRun) return { status: 200, json: await preview(doors, key, tip, rendered) };
+    if (query.dryRun)
+      return { status: 200, json: await preview(doors, key, tip, rendered), audit: { before, after: before } };
 
     const change = await doors.database.transaction(async (tx) => {
       await expectProject(tx, key, newId('project', doors.clock.now()), caller.name);
@@ -36,7 +39,7 @@ export const putProject =
         message: query.message ?? '',
       });
     });
-    return accepted(change);
+    return { ...accepted(change), audit: { before, after: blobIdOf(spec) } };
   };
 
 /** The reply to an accepted change, with the address where its end can be read. */
@@ -54,14 +57,8 @@ const toYaml = (body: RawBody): string =>
  * The blob that the spec must be when the change is written; `*` means the one that is there now. A quick look before
  * the change is accepted: the writer looks again on the tip that it writes on.
  */
-async function expectedBlob(
-  doors: ProjectDoors,
-  key: ProjectKey,
-  tip: string,
-  ifMatch: string | undefined,
-): Promise<string | undefined> {
+function expectedBlob(actual: string | undefined, ifMatch: string | undefined): string | undefined {
   if (ifMatch === undefined) return undefined;
-  const actual = await doors.repository.blobId(tip, specFile(key));
   const fits = ifMatch === '*' ? actual !== undefined : (actual ?? '') === ifMatch;
   if (!fits)
     throw new Fault('PRECONDITION_FAILED', {

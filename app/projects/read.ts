@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { Fault } from '#base/errors.ts';
-import type { Caller } from '#contract/caller.ts';
+import { type Caller, mayEnter, teamsOf } from '#contract/caller.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { manifestsFile, namespaceOf, type ProjectKey, projectName, specFile } from '#environments/layout.ts';
 import { blobIdOf } from '#git/blob-id.ts';
@@ -35,7 +35,7 @@ export const listProjectsHandler =
     await environmentNow(doors, params.environment);
     const rows = await listProjects(doors.database, {
       environment: params.environment,
-      teams: caller.teams,
+      teams: teamsOf(caller, 'project:read'),
       team: query.team,
       health: query.health,
       text: query.q,
@@ -163,6 +163,8 @@ export const getLogs =
     return { text: lines };
   };
 
-/** True when this caller may see the team's projects; lists are cut down to these. */
-export const seesTeam = (caller: Caller, team: string): boolean =>
-  caller.teams === 'all' || caller.teams.includes(team);
+/** True when this caller may see the project: lists are cut down to these. */
+export function seesProject(caller: Caller, { environment, team }: { environment: string; team: string }): boolean {
+  const teams = teamsOf(caller, 'project:read');
+  return mayEnter(caller, environment) && (teams === 'all' || teams.includes(team));
+}

@@ -18,7 +18,12 @@ export const deleteProject =
     if (blob === undefined && !(await isOnItsWay(doors, key))) throw new Fault('PROJECT_NOT_FOUND', { ...key });
     if (request.ifMatch !== undefined && request.ifMatch !== '*' && request.ifMatch !== blob)
       throw new Fault('PRECONDITION_FAILED', { expected: request.ifMatch, actual: blob ?? 'absent' });
-    if (query.dryRun) return { status: 200, json: difference(Buffer.from(manifests ?? '').toString('utf8'), '') };
+    if (query.dryRun)
+      return {
+        status: 200,
+        json: difference(Buffer.from(manifests ?? '').toString('utf8'), ''),
+        audit: { before: blob, after: blob },
+      };
     const wanted = projectName(key);
     if (query.confirm === undefined) throw new Fault('CONFIRMATION_NEEDED', { wanted });
     if (query.confirm !== wanted) throw new Fault('CONFIRMATION_WRONG', { given: query.confirm, wanted });
@@ -32,7 +37,7 @@ export const deleteProject =
         message: query.message ?? '',
       }),
     );
-    return accepted(change);
+    return { ...accepted(change), audit: { before: blob } };
   };
 
 /** A project may be deleted as soon as its first change was accepted: changes are written in their order. */

@@ -7,15 +7,8 @@ import { confirmProject, reconcileNow, resumeProject, rollbackProject, suspendPr
 import { putProject } from './put.ts';
 import { getDiff, getHistory, getLogs, getManifests, getProject, listObjects, listProjectsHandler } from './read.ts';
 import { deleteProject } from './remove.ts';
-import {
-  deleteOrganizationSecret,
-  deleteSecret,
-  getSecret,
-  listOrganizationSecrets,
-  listSecrets,
-  putOrganizationSecret,
-  putSecret,
-} from './secrets.ts';
+import { deleteSecret, getSecret, listSecrets, putSecret } from './secrets.ts';
+import { createWideSecretHandlers } from './wide-secrets.ts';
 
 /** The handlers of everything that is asked about projects, environments and changes. */
 export const createProjectHandlers = (doors: ProjectDoors) =>
@@ -39,9 +32,7 @@ export const createProjectHandlers = (doors: ProjectDoors) =>
     getSecret: getSecret(doors),
     putSecret: putSecret(doors),
     deleteSecret: deleteSecret(doors),
-    listOrganizationSecrets: listOrganizationSecrets(doors),
-    putOrganizationSecret: putOrganizationSecret(doors),
-    deleteOrganizationSecret: deleteOrganizationSecret(doors),
+    ...createWideSecretHandlers(doors),
     listEnvironments: listEnvironments(doors),
     getEnvironment: getEnvironment(doors),
     listChanges: listChanges(doors),

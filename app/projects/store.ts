@@ -103,14 +103,16 @@ export async function countOthers(database: Database, key: ProjectKey): Promise<
   return rows[0]?.count ?? 0;
 }
 
-/** Health → how many projects of the environment. */
+/** Health → how many projects that these teams have in the environment. */
 export async function countByHealth(
   database: Database,
   environment: string,
+  teams: 'all' | readonly string[],
 ): Promise<Readonly<Record<string, number>>> {
   const { rows } = await database.query<{ health: string; count: number }>(
-    `select coalesce(health, 'unknown') as health, count(*)::int as count from (${projectRows}) l group by 1`,
-    [environment],
+    `select coalesce(health, 'unknown') as health, count(*)::int as count from (${projectRows}) l
+     where $2::text[] is null or team = any($2) group by 1`,
+    [environment, teams === 'all' ? null : teams],
   );
   return Object.fromEntries(rows.map(({ health, count }) => [health, count]));
 }

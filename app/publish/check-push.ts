@@ -13,7 +13,7 @@ import {
 } from '#environments/layout.ts';
 import { loadEnvironments } from '#environments/load.ts';
 import { type Environment, environmentNameFault } from '#environments/schema.ts';
-import type { PushView } from '#git/serve.ts';
+import type { Push, PushPlace, PushView } from '#git/serve.ts';
 import { isFolder, type TreeChange } from '#git/trees.ts';
 import type { Rendered } from '#synth/render.ts';
 import { mostProjects, renderSpec } from './prepare.ts';
@@ -24,12 +24,19 @@ const mostLines = 40;
 const mostConcerned = 500;
 
 /**
- * Judges a push before it is accepted: paths that mean something, well-formed environments and specs, manifests that
- * synth made, hosts that are free. Returns what is wrong, for the pusher's terminal;
- * nothing means that it may come in.
+ * Judges a push before it is accepted: places that the pusher may change, paths that mean something, well-formed
+ * environments and specs, manifests that synth made, hosts that are free. Returns what is wrong, for the pusher's
+ * terminal; nothing means that it may come in.
  */
-export async function checkPush(database: Database, view: PushView): Promise<readonly string[]> {
-  const changed = (await view.changed()).filter(({ path }) => path.startsWith(`${root}/`));
+export async function checkPush(
+  database: Database,
+  { view, mayWrite }: Pick<Push, 'view' | 'mayWrite'>,
+): Promise<readonly string[]> {
+  const all = await view.changed();
+  // Alone, and first: what is wrong with other teams' specs is nobody else's business.
+  const foreign = all.flatMap((change) => rightFaults(change, mayWrite));
+  if (foreign.length > 0) return linesOf(foreign);
+  const changed = all.filter(({ path }) => path.startsWith(`${root}/`));
   const findings: Finding[] = changed.flatMap(({ path, after }) => pathFaults(path, after));
   for (const { path, after } of changed)
     if (after === undefined) findings.push(...(await orphanFaults(database, path)));
@@ -38,9 +45,34 @@ export async function checkPush(database: Database, view: PushView): Promise<rea
     const keys = await concernedProjects(view, changed);
     findings.push(...(await teamFaults(view, keys)), ...(await projectFaults(database, view, keys, environments)));
   }
+  return linesOf(findings);
+}
+
+function linesOf(findings: readonly Finding[]): readonly string[] {
   const lines = findings.slice(0, mostLines).map(formatFinding);
   if (findings.length > mostLines) lines.push(`… and ${findings.length - mostLines} more`);
   return lines;
+}
+
+/** A project is its team's; environments, platform files and whatever else the repository holds are everybody's. */
+function rightFaults({ path, after }: TreeChange, mayWrite: Push['mayWrite']): Finding[] {
+  const place = pushPlaceOf(path, after === undefined);
+  if (mayWrite(place)) return [];
+  const { environment, team, removed } = place;
+  const rights = `state:write and project:write${removed ? ' and project:delete' : ''}`;
+  const where =
+    team !== undefined
+      ? `team ${team} in ${environment}`
+      : `every team${environment === undefined ? '' : ` in ${environment}`}`;
+  return [{ file: path, path: '', message: `is not yours to change: that needs ${rights} for ${where}` }];
+}
+
+function pushPlaceOf(path: string, removed: boolean): PushPlace {
+  const place = placeOf(path);
+  if (place.kind === 'environment') return { environment: place.environment };
+  if (place.kind !== 'spec' && place.kind !== 'manifests') return {};
+  const { environment, team } = place.key;
+  return { environment, team, removed: removed && place.kind === 'spec' };
 }
 
 /** The projects that a push changes, and those whose environment it changes: they must still render there. */

@@ -96,6 +96,17 @@ export async function acceptChange(tx: Queryable, change: NewChange): Promise<Ch
   return toChange(rows[0] as ChangeRow);
 }
 
+/** Records a change that is in Git already, and says that the branch moved. */
+export async function recordCommitted(tx: Queryable, change: NewChange, revision: string): Promise<void> {
+  const { id, kind, environment, team, project, actor, message } = change;
+  await tx.query(
+    `insert into changes (id, kind, environment, team, project, actor, message, state, revision, finished_at)
+     values ($1, $2, $3, $4, $5, $6, $7, 'committed', $8, now())`,
+    [id, kind, environment, team, project, actor, message, revision],
+  );
+  await notify(tx, 'revisions', revision);
+}
+
 /**
  * Takes due changes, what people wished before what is only rendered anew, then the oldest first, and counts the attempt before anything is done: a change that is met again with
  * attempts above 1 may already be in Git, and is looked for there before it is written a second time.
@@ -326,6 +337,9 @@ export async function readChanges(
   database: Database,
   filter: { readonly [Part in keyof ProjectKey]?: string | undefined } & {
     readonly state?: ChangeState | undefined;
+    /** Only of these teams, and only in these environments. */
+    readonly teams?: 'all' | readonly string[];
+    readonly environments?: 'all' | readonly string[];
     readonly before?: string | undefined;
     readonly limit: number;
   },
@@ -334,6 +348,7 @@ export async function readChanges(
     `select ${fields} from changes
      where ($1::text is null or environment = $1) and ($2::text is null or team = $2) and ($3::text is null or project = $3)
        and ($4::text is null or number < (select number from changes where id = $4)) and ($6::text is null or state = $6)
+       and ($7::text[] is null or team = any($7)) and ($8::text[] is null or environment = any($8))
      order by number desc limit $5`,
     [
       filter.environment ?? null,
@@ -342,6 +357,8 @@ export async function readChanges(
       filter.before ?? null,
       filter.limit,
       filter.state ?? null,
+      filter.teams === 'all' ? null : (filter.teams ?? null),
+      filter.environments === 'all' ? null : (filter.environments ?? null),
     ],
   );
   return rows.map(toChange);

@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
-import type { DataKey, Keys } from './keys.ts';
 
 /** Where a value stands. It is bound to this: moved to another row, or given another version, it cannot be read. */
 export interface Address {
@@ -10,12 +9,22 @@ export interface Address {
   readonly version: number;
 }
 
-export interface Sealed {
-  readonly keyId: string;
+/** 32 bytes for AES-256, and the name by which a stored value says which key it needs. */
+export interface DataKey {
+  readonly id: string;
+  readonly bytes: Secret<Buffer>;
+}
+
+/** Encrypted bytes. */
+export interface Box {
   /** 12 random bytes, new for each value. */
   readonly nonce: Buffer;
   /** The encrypted value and 16 bytes of authentication. */
   readonly ciphertext: Buffer;
+}
+
+export interface Sealed extends Box {
+  readonly keyId: string;
 }
 
 const algorithm = 'aes-256-gcm';
@@ -23,29 +32,37 @@ const tagBytes = 16;
 
 /** AES-256-GCM with the address as additional data. */
 export function seal(value: Secret, address: Address, key: DataKey): Sealed {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv(algorithm, key.bytes.reveal(), nonce, { authTagLength: tagBytes });
-  cipher.setAAD(additionalData(address));
-  const ciphertext = Buffer.concat([cipher.update(value.reveal(), 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  return { keyId: key.id, nonce, ciphertext };
+  return { keyId: key.id, ...encrypt(Buffer.from(value.reveal(), 'utf8'), partsOf(address), key.bytes) };
 }
 
 /** @throws Fault SECRET_UNREADABLE: the key is not here, or the value is not what was written at this address */
-export function unseal(sealed: Sealed, address: Address, keys: Keys): Secret {
-  const key = keys.find(sealed.keyId);
-  const unreadable = (cause?: unknown) =>
-    new Fault('SECRET_UNREADABLE', { secret: `${address.scope}/${address.name}`, key: keys.current.id }, { cause });
-  if (key === undefined) throw unreadable(new Error(`it was encrypted with key ${sealed.keyId}`));
+export function unseal(sealed: Sealed, address: Address, key: DataKey | undefined): Secret {
+  const secret = `${address.scope}/${address.name}`;
+  if (key === undefined) throw new Fault('SECRET_UNREADABLE', { secret, key: sealed.keyId });
   try {
-    const body = sealed.ciphertext.subarray(0, -tagBytes);
-    const decipher = createDecipheriv(algorithm, key.bytes.reveal(), sealed.nonce, { authTagLength: tagBytes });
-    decipher.setAAD(additionalData(address));
-    decipher.setAuthTag(sealed.ciphertext.subarray(-tagBytes));
-    return new Secret(Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8'));
+    return new Secret(decrypt(sealed, partsOf(address), key.bytes).toString('utf8'));
   } catch (error) {
-    throw unreadable(error);
+    throw new Fault('SECRET_UNREADABLE', { secret, key: key.id }, { cause: error });
   }
 }
 
+/** Encrypts bytes; they can be read only together with the same context. */
+export function encrypt(bytes: Buffer, context: readonly unknown[], key: Secret<Buffer>): Box {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv(algorithm, key.reveal(), nonce, { authTagLength: tagBytes });
+  cipher.setAAD(additionalData(context));
+  return { nonce, ciphertext: Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]) };
+}
+
+/** @throws Error when key, context or bytes are not those of `encrypt` */
+export function decrypt({ nonce, ciphertext }: Box, context: readonly unknown[], key: Secret<Buffer>): Buffer {
+  const decipher = createDecipheriv(algorithm, key.reveal(), nonce, { authTagLength: tagBytes });
+  decipher.setAAD(additionalData(context));
+  decipher.setAuthTag(ciphertext.subarray(-tagBytes));
+  return Buffer.concat([decipher.update(ciphertext.subarray(0, -tagBytes)), decipher.final()]);
+}
+
+const partsOf = ({ scope, name, version }: Address) => [scope, name, version];
+
 /** JSON keeps the parts apart whatever characters they hold. */
-const additionalData = ({ scope, name, version }: Address) => Buffer.from(JSON.stringify([scope, name, version]));
+const additionalData = (parts: readonly unknown[]) => Buffer.from(JSON.stringify(parts));

@@ -6,14 +6,15 @@ export interface ProjectAddress {
 }
 
 /**
- * Whose a secret is, as text: `organization`, `team/<team>` or `project/<environment>/<team>/<project>`. A project may
- * be given instead of its scope.
+ * Whose a secret is, as text: `organization`, `environment/<environment>`, `team/<team>` or
+ * `project/<environment>/<team>/<project>`. A project may be given instead of its scope.
  */
 export type Scope = string | ProjectAddress;
 
 /** The scope of what belongs to everybody; its secrets list who may use them. */
 export const organization = 'organization';
-const teamScope = (team: string) => `team/${team}`;
+export const teamScope = (team: string) => `team/${team}`;
+export const environmentScope = (environment: string) => `environment/${environment}`;
 export const projectScope = ({ environment, team, project }: ProjectAddress) =>
   `project/${environment}/${team}/${project}`;
 
@@ -23,6 +24,7 @@ export const scopeText = (scope: Scope) => (typeof scope === 'string' ? scope : 
 export const scopesOf = (project: ProjectAddress): readonly string[] => [
   projectScope(project),
   teamScope(project.team),
+  environmentScope(project.environment),
   organization,
 ];
 

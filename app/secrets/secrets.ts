@@ -1,21 +1,23 @@
-import { randomInt } from 'node:crypto';
 import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
-import type { Database, Queryable } from '#database/pool.ts';
-import { seal, unseal } from './cipher.ts';
+import type { Database } from '#database/pool.ts';
+import { unseal } from './cipher.ts';
 import type { Keys } from './keys.ts';
 import { isGrant, mayUse, type ProjectAddress, type Scope, scopesOf, scopeText } from './scope.ts';
 import {
   deleteSecret,
-  insertGenerated,
   listSecrets,
   readGrants,
   readSecrets,
   type SecretView,
-  takeVersions,
+  type StoredSecret,
+  type VaultPlace,
   writeGrants,
-  writeSecret,
 } from './store.ts';
+import { createWriter, type Generated, type SecretsOptions } from './write.ts';
+
+export type { SecretView } from './store.ts';
+export type { Generated, SecretsOptions } from './write.ts';
 
 export interface SecretValue {
   readonly value: Secret;
@@ -23,22 +25,17 @@ export interface SecretValue {
   readonly version: string;
 }
 
-export interface Generated {
-  readonly name: string;
-  /** Characters of `A-Z a-z 0-9`: 5.95 bits each. */
-  readonly length: number;
-}
-
-/** Who asks: a project, which looks in its own scope, its team's and the organization's; or scopes, nearest first. */
+/** Who asks: a project, which looks in its own scope and in the wider ones; or scopes, nearest first. */
 export type From = ProjectAddress | readonly string[];
 
 export interface Secrets {
   /**
-   * Writes a value and returns its version.
-   * @throws Fault BODY_TOO_LARGE beyond 1 MiB of UTF-8
+   * Writes a value, or where it is in Vault, and returns its version.
+   * @throws Fault BODY_TOO_LARGE beyond 1 MiB of UTF-8; SECRET_INLINE_REFUSED, SECRET_IN_VAULT_ONLY where the backend
+   * does not take what is given; VAULT_PATH_REFUSED, VAULT_VALUE_MISSING; SECRETS_UNAVAILABLE
    */
-  set(scope: Scope, name: string, value: Secret, actor: string): Promise<number>;
-  /** false: there was none. */
+  set(scope: Scope, name: string, value: Secret | VaultPlace, actor: string): Promise<number>;
+  /** false: there was none. What Plinth itself wrote into Vault goes, too. */
   remove(scope: Scope, name: string): Promise<boolean>;
   /** Every secret of this scope by name, without values. */
   list(scope: Scope): Promise<readonly SecretView[]>;
@@ -49,8 +46,9 @@ export interface Secrets {
    */
   grant(scope: Scope, name: string, grants: readonly string[], actor: string): Promise<boolean>;
   /**
-   * The values by name, of the nearest scope that has one which may be used. Names without one are left out.
-   * @throws Fault SECRET_UNREADABLE
+   * The values by name, of the nearest scope that has one which may be used: project, team, environment, organization.
+   * Names without one are left out.
+   * @throws Fault SECRET_UNREADABLE, SECRETS_UNAVAILABLE, VAULT_VALUE_MISSING
    */
   resolve(from: From, names: readonly string[]): Promise<ReadonlyMap<string, SecretValue>>;
   /** The names that `resolve` would give a value for. */
@@ -59,15 +57,19 @@ export interface Secrets {
   missing(from: From, names: readonly string[]): Promise<readonly string[]>;
   /**
    * Makes the values that do not exist, all or none, and returns their names. What exists is never made again,
-   * whoever wrote it.
+   * whoever wrote it. Where Vault is only read, they are kept in the database.
    */
   ensureGenerated(scope: Scope, wanted: readonly Generated[], actor: string): Promise<readonly string[]>;
 }
 
-const mostBytes = 1024 * 1024;
+/**
+ * The store. Values are encrypted in the database, or are in Vault, where the database knows only their place; they
+ * leave it as `Secret`. Values in the database stay readable when Vault is set up later.
+ */
+export function createSecrets(options: SecretsOptions): Secrets {
+  const { database } = options;
+  const writer = createWriter(options);
 
-/** The store in the database. Values are encrypted here and nowhere else, and leave it as `Secret`. */
-export function createSecrets({ database, keys }: { database: Database; keys: Keys }): Secrets {
   const exists = async (from: From, names: readonly string[]) => {
     const scopes = scopesFrom(from);
     const rows = names.length === 0 ? [] : await readGrants(database, scopes, names);
@@ -76,17 +78,15 @@ export function createSecrets({ database, keys }: { database: Database; keys: Ke
   };
 
   return {
-    set: async (scope, name, value, actor) => {
-      if (Buffer.byteLength(value.reveal()) > mostBytes) throw new Fault('BODY_TOO_LARGE', { limitBytes: mostBytes });
-      return database.transaction(async (tx) => {
-        const [version = 0] = await takeVersions(tx, 1);
-        const address = { scope: scopeText(scope), name, version };
-        await writeSecret(tx, { ...address, ...seal(value, address, keys.current) }, actor);
-        return version;
-      });
-    },
+    set: (scope, name, value, actor) =>
+      value instanceof Secret
+        ? writer.set(scopeText(scope), name, value, actor)
+        : writer.refer(scopeText(scope), name, value, actor),
 
-    remove: (scope, name) => deleteSecret(database, scopeText(scope), name),
+    remove: async (scope, name) => {
+      await writer.removeFromVault(scopeText(scope), name);
+      return deleteSecret(database, scopeText(scope), name);
+    },
 
     list: (scope) => listSecrets(database, scopeText(scope)),
 
@@ -97,14 +97,8 @@ export function createSecrets({ database, keys }: { database: Database; keys: Ke
     },
 
     resolve: async (from, names) => {
-      const scopes = scopesFrom(from);
-      const found = new Map<string, SecretValue>();
-      const rows = names.length === 0 ? [] : await readSecrets(database, scopes, names);
-      for (const row of rows) {
-        if (found.has(row.name) || !mayUse(scopes[0] ?? '', row.scope, row.grants)) continue;
-        found.set(row.name, { value: unseal(row, row, keys), version: `${row.name}@${row.version}` });
-      }
-      return found;
+      const rows = await usable(database, scopesFrom(from), names);
+      return readAll(options, rows);
     },
 
     exists,
@@ -122,36 +116,59 @@ export function createSecrets({ database, keys }: { database: Database; keys: Ke
         wanted.map(({ name }) => name),
       );
       const absent = wanted.filter(({ name }) => !present.has(name));
-      if (absent.length === 0) return [];
-      return database.transaction((tx) => generate(tx, keys, text, absent, actor));
+      return absent.length === 0 ? [] : writer.generate(text, absent, actor);
     },
   };
 }
 
-async function generate(
-  tx: Queryable,
-  keys: Keys,
-  scope: string,
-  wanted: readonly Generated[],
-  actor: string,
-): Promise<readonly string[]> {
-  const versions = await takeVersions(tx, wanted.length);
-  const made: string[] = [];
-  // In one order everywhere, so that two at once cannot wait for each other.
-  const sorted = [...wanted].sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const [index, { name, length }] of sorted.entries()) {
-    const address = { scope, name, version: versions[index] ?? 0 };
-    const sealed = seal(new Secret(randomText(length)), address, keys.current);
-    if (await insertGenerated(tx, { ...address, ...sealed }, actor)) made.push(name);
-  }
-  return made;
+/** Of each name the nearest one that may be used. */
+async function usable(
+  database: Database,
+  scopes: readonly string[],
+  names: readonly string[],
+): Promise<readonly StoredSecret[]> {
+  const rows = names.length === 0 ? [] : await readSecrets(database, scopes, names);
+  const found = new Map<string, StoredSecret>();
+  for (const row of rows)
+    if (!found.has(row.name) && mayUse(scopes[0] ?? '', row.scope, row.grants)) found.set(row.name, row);
+  return [...found.values()];
 }
 
-const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+async function readAll(
+  options: SecretsOptions,
+  rows: readonly StoredSecret[],
+): Promise<ReadonlyMap<string, SecretValue>> {
+  const known = await options.keys.load(rows.flatMap(({ sealed }) => sealed?.keyId ?? []));
+  const read = async (row: StoredSecret): Promise<[string, SecretValue]> => {
+    const { value, version } = await readOne(options, row, known);
+    return [row.name, { value, version: `${row.name}@${version}` }];
+  };
+  return new Map(await Promise.all(rows.map(read)));
+}
 
-/** Without signs that a shell, a URL or a YAML file would read as something else. */
-function randomText(length: number): string {
-  return Array.from({ length }, () => characters[randomInt(characters.length)]).join('');
+async function readOne(
+  { database, keys, vault }: SecretsOptions,
+  row: StoredSecret,
+  known: Awaited<ReturnType<Keys['load']>>,
+): Promise<{ value: Secret; version: number }> {
+  if (row.sealed === undefined) return readFromVault(vault, row);
+  if (known.has(row.sealed.keyId))
+    return { value: unseal(row.sealed, row, known.get(row.sealed.keyId)), version: row.version };
+  // A rotation ended between the read of the value and that of the keys: the row names another key now.
+  const [again = row] = await readSecrets(database, [row.scope], [row.name]);
+  const keyId = again.sealed?.keyId ?? row.sealed.keyId;
+  const key = (await keys.load([keyId])).get(keyId);
+  return { value: unseal(again.sealed ?? row.sealed, again, key), version: again.version };
+}
+
+async function readFromVault(
+  vault: SecretsOptions['vault'],
+  row: StoredSecret,
+): Promise<{ value: Secret; version: number }> {
+  const place = row.vault;
+  if (vault === undefined || place === undefined)
+    throw new Fault('SECRET_IN_VAULT_ONLY', { secret: `${row.scope}/${row.name}` });
+  return vault.values.read({ ...row, vault: place });
 }
 
 const scopesFrom = (from: From) => ('project' in from ? scopesOf(from) : from);

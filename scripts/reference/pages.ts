@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errorKinds } from '#base/errors.ts';
 import { repository } from '../check/source.ts';
+import { envExample } from './env-example.ts';
 import { errorsPage } from './errors-page.ts';
 import { settingsPage } from './settings-page.ts';
 
@@ -15,6 +16,7 @@ interface Page {
 const pages: readonly Page[] = [
   { path: 'reference/errors.md', make: () => errorsPage(errorKinds) },
   { path: 'reference/settings.md', make: settingsPage },
+  { path: '.env.example', make: envExample },
   { path: 'reference/openapi.json', make: openApiText },
   { path: 'schemas/project.schema.json', make: () => schemaText('project') },
   { path: 'schemas/environment.schema.json', make: () => schemaText('environment') },

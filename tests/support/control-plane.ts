@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -8,7 +10,8 @@ export interface ControlPlane {
   /** Base URL of the API. */
   readonly url: string;
   readonly consoleUrl: string;
-  readonly metricsUrl: string;
+  /** What Prometheus would get, with the secret that the control plane made for it. */
+  metrics(): Promise<string>;
   /** All that it printed to standard output so far. */
   output(): string;
   /** The JSON lines of its log so far. */
@@ -35,24 +38,31 @@ export interface Answer {
 export interface ControlPlaneOptions {
   readonly dataDirectory: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The text of `.env` in the working directory; `environment` counts before it. */
+  readonly envFile?: string;
+  /** true: the process is told nothing but DATA_DIR; the administrator's password is the generated one. */
+  readonly bare?: boolean;
 }
 
 export const admin = { email: 'admin@localhost.ai', password: 'correct horse battery' };
+const usual = { API_PORT: '0', CONSOLE_PORT: '0', METRICS_PORT: '0', AUTH_ADMIN_PASSWORD: admin.password };
 const main = fileURLToPath(new URL('../../app/main.ts', import.meta.url));
 
-/** Starts it and waits until it says that it is ready. */
-export async function startControlPlane({ dataDirectory, environment }: ControlPlaneOptions): Promise<ControlPlane> {
+/** Starts it, in the folder around its data, and waits until it says that it is ready. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { dataDirectory } = options;
+  const cwd = dirname(dataDirectory);
+  mkdirSync(cwd, { recursive: true });
+  if (options.envFile !== undefined) writeFileSync(join(cwd, '.env'), options.envFile);
   const child = spawn(process.execPath, [main], {
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,
       HOME: dataDirectory,
       DATA_DIR: dataDirectory,
-      API_PORT: '0',
-      CONSOLE_PORT: '0',
-      METRICS_PORT: '0',
-      AUTH_ADMIN_PASSWORD: admin.password,
-      ...environment,
+      ...(options.bare === true ? {} : usual),
+      ...options.environment,
     },
   });
   let output = '';
@@ -70,11 +80,16 @@ export async function startControlPlane({ dataDirectory, environment }: ControlP
   );
   const urlOf = (label: string) => new RegExp(`${label}\\s+(http://\\S+?)(/metrics)?\\s`).exec(output)?.[1] ?? '';
   const url = urlOf('API and Git');
-  const request = requester(url);
+  const generated = (name: string) => readFileSync(join(dataDirectory, name), 'utf8').trim();
+  const password = options.bare === true ? generated('admin-password') : admin.password;
+  const request = requester(url, password);
   return {
     url,
     consoleUrl: urlOf('Console'),
-    metricsUrl: urlOf('Metrics'),
+    metrics: async () => {
+      const authorization = `Bearer ${options.environment?.METRICS_SECRET ?? generated('metrics-secret')}`;
+      return await (await fetch(`${urlOf('Metrics')}/metrics`, { headers: { authorization } })).text();
+    },
     output: () => output,
     log: () => log,
     process: child,
@@ -110,8 +125,8 @@ async function ready(child: ChildProcess, output: () => string, log: () => strin
   }
 }
 
-function requester(url: string): ControlPlane['request'] {
-  const authorization = `Basic ${Buffer.from(`${admin.email}:${admin.password}`).toString('base64')}`;
+function requester(url: string, password: string): ControlPlane['request'] {
+  const authorization = `Basic ${Buffer.from(`${admin.email}:${password}`).toString('base64')}`;
   return async (method, path, body, headers) => {
     const yaml = typeof body === 'string';
     const answer = await fetch(url + path, {

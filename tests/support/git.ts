@@ -111,7 +111,15 @@ export async function serveRepository(
     pushed: () => {},
     ...options,
   });
-  const caller = { name: 'ada', actor: 'ada@example.com', mayRead: true, mayPush: true, ...options.caller };
+  const caller = {
+    name: 'ada',
+    actor: 'ada@example.com',
+    mayRead: true,
+    mayPush: true,
+    mayWrite: () => true,
+    record: async () => {},
+    ...options.caller,
+  };
   const requests: IncomingMessage[] = [];
   const http = createServer((request, response) => {
     requests.push(request);

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import type { Express } from 'express';
+import { builtInRoles, mayOf } from '#auth/roles.ts';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
 import { createLog, type Log } from '#base/log.ts';
@@ -7,6 +8,7 @@ import { createMetrics, type Metrics } from '#base/metrics.ts';
 import type { Caller } from '#contract/caller.ts';
 import { createApplication, endApplication } from '#http/application.ts';
 import { type ListenerLimits, listen } from '#http/listener.ts';
+import type { Origins } from '#http/origins.ts';
 
 export interface TestServer {
   readonly url: string;
@@ -22,15 +24,20 @@ export interface TestServer {
 /** A real server on a free port of loopback, with what `mount` adds. */
 export async function startServer(
   mount: (app: Express, log: Log) => void,
-  options: { readonly clock?: Clock; readonly limits?: Partial<ListenerLimits> } = {},
+  options: {
+    readonly clock?: Clock;
+    readonly limits?: Partial<ListenerLimits>;
+    readonly origins?: Origins;
+    readonly trustedProxies?: readonly string[];
+  } = {},
 ): Promise<TestServer> {
-  const { clock = systemClock, limits } = options;
+  const { clock = systemClock, limits, ...browsers } = options;
   const logged: Record<string, unknown>[] = [];
   const log = createLog({ level: 'debug', to: { write: (line) => logged.push(JSON.parse(line)) } });
   const metrics = createMetrics();
   const stopping = new AbortController();
   const newRequestId = () => newId('request', clock.now());
-  const app = createApplication({ log, clock, metrics, newRequestId, stopping: stopping.signal });
+  const app = createApplication({ log, clock, metrics, newRequestId, stopping: stopping.signal, ...browsers });
   mount(app, log);
   endApplication(app);
   const listener = await listen({
@@ -58,8 +65,11 @@ export const administrator: Caller = {
   id: 'usr_test',
   name: 'admin@localhost.ai',
   kind: 'user',
+  credential: { kind: 'password' },
   role: 'admin',
-  teams: 'all',
+  teams: [],
+  may: mayOf(builtInRoles.admin, []),
+  environments: 'all',
 };
 
 /** Sends bytes as they are and gives everything that comes back until the other side ends. */

@@ -291,7 +291,7 @@ describeWalk('the API of projects', (walk) => {
     await suspend(new Date(Date.now() + 90 * 86_400_000));
     await walk.plinth.until(api, ({ phase }) => phase === 'held');
     const runs = async () => {
-      const metrics = await (await fetch(`${walk.plinth.metricsUrl}/metrics`)).text();
+      const metrics = await walk.plinth.metrics();
       const counts = [...metrics.matchAll(/^plinth_reconcile_seconds_count\{.*\} (\d+)$/gm)];
       return counts.reduce((sum, [, count]) => sum + Number(count), 0);
     };

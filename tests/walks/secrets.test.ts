@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { Secret } from '#base/secret.ts';
@@ -59,7 +60,7 @@ describeWalk('secrets of a project', (walk) => {
     expect([await secretIn('api-key'), await secretIn('certificate')]).toEqual([canaries[0], canaries[2]]);
     const list = (await request('GET', `${api}/secrets`)).body.items;
     expect(list.map(({ name }: { name: string }) => name)).toEqual(['api-key', 'certificate']);
-    expect(Object.keys(list[0]).sort()).toEqual(['generated', 'name', 'updatedAt', 'updatedBy', 'version']);
+    expect(Object.keys(list[0]).sort()).toEqual(['generated', 'name', 'updatedAt', 'updatedBy', 'vault', 'version']);
     expect((await request('GET', `${api}/secrets/none`)).body.code).toBe('SECRET_NOT_FOUND');
   });
 
@@ -146,6 +147,54 @@ describeWalk('secrets of a project', (walk) => {
     );
   });
 
+  test('secrets of the team and of the environment serve who is named, the nearest wins', async () => {
+    const wide = projectPath('vaults/wide');
+    const space = 'local--vaults--wide';
+    const container = { image: 'nginx:1', port: 8080, secrets: ['shared'] };
+    const wideSpec = { apiVersion: 'plinth.dev/v1', kind: 'Project', containers: { web: container } };
+    const ofTeam = '/api/v1/teams/vaults/secrets';
+    const ofEnvironment = '/api/v1/environments/local/secrets';
+    const grants = ['local/vaults/wide'];
+    expect((await request('PUT', `${ofEnvironment}/shared`, { value: 'environment' })).body).toMatchObject({
+      grants: [],
+    });
+    expect((await request('PUT', wide, wideSpec)).body.code).toBe('SECRET_NOT_ALLOWED');
+    await request('PUT', `${ofEnvironment}/shared`, { value: 'environment', grants });
+    await run(walk.plinth, 'vaults/wide', wideSpec);
+    expect(await secretIn('shared', space)).toBe('environment');
+    const stands = (value: string) =>
+      eventually(
+        () => secretIn('shared', space),
+        (text) => text === value,
+      );
+    await request('PUT', `${ofTeam}/shared`, { value: 'team', grants });
+    await stands('team');
+    expect((await request('GET', ofTeam)).body.items).toMatchObject([{ name: 'shared', grants, vault: null }]);
+    expect((await request('DELETE', `${ofTeam}/shared`)).status).toBe(204);
+    await stands('environment');
+    expect((await request('DELETE', `${ofTeam}/shared`)).body.code).toBe('SECRET_NOT_FOUND');
+    expect((await request('PUT', '/api/v1/environments/none/secrets/shared', { value: 'x' })).status).toBe(404);
+    for (const body of [{}, { value: 'x', vault: { path: 'secret/data/x', key: 'y' } }])
+      expect((await request('PUT', `${ofTeam}/shared`, body)).status).toBe(400);
+    expect((await request('PUT', `${ofTeam}/x`, { vault: { path: 'secret/data/x', key: 'y' } })).body.code).toBe(
+      'SECRET_IN_VAULT_ONLY',
+    );
+  });
+
+  test('a key that is rotated while everything runs changes no version and rolls nothing', async () => {
+    const before = [await generations(), (await request('GET', `${api}/secrets`)).body.items];
+    const { stdout } = await promisify(execFile)(process.execPath, ['scripts/secrets.ts', 'rotate'], {
+      env: { PATH: process.env.PATH, HOME: walk.directory, DATA_DIR: join(walk.directory, 'data') },
+    });
+    expect(stdout).toMatch(/^\d+ values were encrypted anew\. The key is key_[0-9a-z]{26} now/);
+    expect(stdout).toMatch(/Gone: key_[0-9a-z]{26}\.\n$/);
+    const change = (await request('POST', `${api}/reconcile`)).status;
+    expect(change).toBeLessThan(300);
+    await walk.plinth.until(api, ({ phase, health }) => phase === 'applied' && health === 'healthy');
+    expect([await generations(), (await request('GET', `${api}/secrets`)).body.items]).toEqual(before);
+    expect(await secretIn('certificate')).toBe(canaries[2]);
+  });
+
   /** The stream of the project with all that it ever told, up to its state now. */
   const eventsSoFar = async () => {
     const authorization = `Basic ${btoa(`${admin.email}:${admin.password}`)}`;
@@ -175,7 +224,7 @@ describeWalk('secrets of a project', (walk) => {
       replies: said,
       log: walk.plinth.log() + walk.plinth.output(),
       git: (await clone.git('log', '-p', '--all')).stdout,
-      metrics: await (await fetch(`${walk.plinth.metricsUrl}/metrics`)).text(),
+      metrics: await walk.plinth.metrics(),
       database: await allRows(join(walk.directory, 'data/postgres')),
       files: filesOf(join(walk.directory, 'data')),
     };

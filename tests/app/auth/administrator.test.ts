@@ -2,9 +2,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type AdministratorOptions, ensureAdministrator, forgetGeneratedPassword } from '#auth/administrator.ts';
 import type { Auth } from '#auth/better-auth.ts';
-import { keepInFile } from '#auth/password-keeper.ts';
+import { type AdministratorOptions, ensureAdministrator, forgetGeneratedPassword } from '#auth/people/administrator.ts';
+import { keepInFile } from '#auth/people/password-keeper.ts';
 import { findCredential } from '#auth/store.ts';
 import { createLog } from '#base/log.ts';
 import { Secret } from '#base/secret.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { openApiDocument } from '#contract/openapi.ts';
-import type { Route } from '#contract/route.ts';
+import { defineRoute, type Route } from '#contract/route.ts';
 import { routes } from '#contract/routes.ts';
 import { projectSchema } from '#synth/project.ts';
 
@@ -36,8 +37,39 @@ test('every route is one operation, with its parameters and replies', () => {
     expect(Object.keys(responses).sort()).toEqual(
       [...statuses.filter((status) => status !== undefined).map(String), 'default'].sort(),
     );
-    expect(security).toEqual(route.permission === 'public' ? [] : undefined);
+    if (route.permission === 'public') expect(security).toEqual([]);
+    else if (route.method !== 'GET') expect(security).toContainEqual({ session: [], csrf: [] });
+    expect(security?.some((way) => 'bearer' in (way as object)) ?? true).toBe(
+      route.permission !== 'public' && route.inPerson !== true,
+    );
   }
+});
+
+test('a form is shown beside JSON, a page as HTML, a session with its CSRF token', () => {
+  const route = defineRoute({
+    name: 'patchThing',
+    tag: 'Test',
+    method: 'PATCH',
+    path: '/thing',
+    summary: 'Change a thing',
+    permission: 'self:write',
+    reach: 'personal',
+    inPerson: true,
+    form: true,
+    body: z.strictObject({ name: z.string() }),
+    reply: { html: 'The thing.' },
+  });
+  const patched = openApiDocument([route], '1.0.0');
+  const { patch } = (patched.paths as Record<string, Record<string, Operation>>)['/thing']!;
+  expect(Object.keys(patch!.requestBody!.content)).toEqual(['application/json', 'application/x-www-form-urlencoded']);
+  expect(patch!.responses['200']).toEqual({
+    description: 'The thing.',
+    content: { 'text/html': { schema: { type: 'string' } } },
+  });
+  expect(patch!.security).toEqual([{ basic: [] }, { session: [], csrf: [] }]);
+  const schemes = (patched.components as { securitySchemes: Record<string, { type: string; name?: string }> })
+    .securitySchemes;
+  expect(Object.keys(schemes)).toEqual(['bearer', 'basic', 'session', 'csrf']);
 });
 
 test('the spec is taken as YAML and JSON, under a condition', () => {

@@ -5,11 +5,13 @@ import { captureLog } from '#support/captured-log.ts';
 import { useDatabase } from '#support/postgres.ts';
 
 const db = useDatabase();
+const clockNow = () => systemClock.monotonicMs();
 const soon = { interval: 5, timeout: 10_000 };
 
 /** Listens on `channels`, from the first gap on; everything that came, in order. */
 async function listen(channels: readonly string[], clock: Clock = systemClock) {
   const came: string[] = [];
+  const heard: number[] = [];
   const { log } = captureLog();
   const listener = createListener({
     connection: db.connection,
@@ -18,10 +20,11 @@ async function listen(channels: readonly string[], clock: Clock = systemClock) {
     clock,
     onNotice: (channel, payload) => came.push(`${channel}: ${payload}`),
     onGap: () => came.push('gap'),
+    onHeard: (atMs) => heard.push(atMs),
   });
   onTestFinished(() => listener.stop());
   await expect.poll(() => came, soon).toEqual(['gap']);
-  return { came, listener };
+  return { came, heard, listener };
 }
 
 /** Process of the server for the connection that listens here. */
@@ -65,11 +68,16 @@ test('after a lost connection it listens again and says that there was a gap', a
 
 test('a connection that is open and silent is noticed by the heartbeat', async () => {
   const hurried: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal) };
-  const { came } = await listen(['first'], hurried);
+  const { came, heard } = await listen(['first'], hurried);
   const frozen = (await backend()) ?? 0;
+  await expect.poll(() => heard.length, soon).toBeGreaterThan(3);
   process.kill(frozen, 'SIGSTOP');
+  const frozenAtMs = clockNow();
   onTestFinished(() => void process.kill(frozen, 'SIGCONT'));
   await expect.poll(() => came, soon).toEqual(['gap', 'gap']);
+  // While it was silent, it was not said to be heard: nothing between then and the new connection.
+  const [last = 0, next = 0] = [heard.findLast((atMs) => atMs < frozenAtMs), heard.find((atMs) => atMs > frozenAtMs)];
+  expect([last > 0, next - frozenAtMs > 40, heard.toSorted((a, b) => a - b)]).toEqual([true, true, heard]);
   await notify(db.database, 'first', 'again');
   await expect.poll(() => came, soon).toEqual(['gap', 'gap', 'first: again']);
 });

@@ -189,8 +189,11 @@ test('checkPush sees the tree as it would be, before anyone else does', async ()
   const seen: Record<string, unknown> = {};
   let view: PushView | undefined;
   const served = await start({
+    caller: { mayWrite: ({ environment, team }) => `${environment}/${team}` === 'local/shop' },
     checkPush: async (push) => {
       view = push.view;
+      const places = [{ environment: 'local', team: 'shop' }, { environment: 'local' }, {}];
+      seen.mayWrite = places.map((place) => push.mayWrite(place));
       const text = async (path: string) => Buffer.from((await push.view.read(path)) ?? []).toString('utf8');
       seen.push = { before: push.before, actor: push.actor };
       seen.changed = (await push.view.changed()).map(({ path, mode }) => ({ path, mode }));
@@ -208,6 +211,7 @@ test('checkPush sees the tree as it would be, before anyone else does', async ()
   expect(pushed.code).toBe(0);
   expect(seen).toEqual({
     push: { before, actor: 'ada@example.com' },
+    mayWrite: [true, false, false],
     changed: [
       { path: 'README', mode: '100644' },
       { path: file, mode: '100644' },

@@ -6,7 +6,7 @@ import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { Fault } from '#base/errors.ts';
 import { commit } from '#git/commit.ts';
 import type { Repository } from '#git/repository.ts';
@@ -69,6 +69,54 @@ test('a refusal appears in the terminal of the pusher', async () => {
   expect(pushed.stderr).toContain(`remote: ${file}: not today ?[31m`);
   expect(pushed.stderr).toContain('(pre-receive hook declined)');
   expect(await repository.tip()).toBeUndefined();
+});
+
+describe('the record', () => {
+  const ends: unknown[] = [];
+  const record = async (end: unknown) => void ends.push(end);
+  const nothing = '0'.repeat(40);
+
+  test('of a push that came in, of one that was refused, and of none for a fetch', async () => {
+    ends.length = 0;
+    let verdict: string[] = [];
+    const { repository, clone } = await serveRepository({ checkPush: async () => verdict, caller: { record } });
+    const ours = await clone();
+    await commitAll(ours, { [file]: 'one' });
+    await git(ours, 'push', '--quiet', 'origin', 'main');
+    const first = await repository.tip();
+    expect(ends).toEqual([{ action: 'push', outcome: 'done', before: undefined, after: first }]);
+    verdict = ['no'];
+    await commitAll(ours, { [file]: 'two' });
+    expect((await runGit(ours, ['push', 'origin', 'main'])).code).toBe(1);
+    const second = await git(ours, 'rev-parse', 'HEAD');
+    expect(ends.slice(1)).toEqual([
+      { action: 'push', outcome: 'denied', before: first, after: second, code: undefined },
+    ]);
+    expect((await runGit(ours, ['push', 'origin', ':main'])).code).toBe(1);
+    expect(ends.slice(2)).toMatchObject([{ outcome: 'denied', before: first, after: nothing }]);
+    await clone();
+    expect(ends).toHaveLength(3);
+  });
+
+  test('of what the rights refuse', async () => {
+    ends.length = 0;
+    const { url } = await serveRepository({ caller: { record, mayRead: false, mayPush: false } });
+    for (const service of ['git-upload-pack', 'git-receive-pack'])
+      expect((await fetch(`${url}/info/refs?service=${service}`)).status).toBe(403);
+    expect(ends).toEqual([
+      { action: 'fetch', outcome: 'denied', code: 'FORBIDDEN' },
+      { action: 'push', outcome: 'denied', code: 'FORBIDDEN' },
+    ]);
+  });
+
+  test('of one that is too large comes once, though git asks first whether it is let in', async () => {
+    ends.length = 0;
+    const { clone } = await serveRepository({ mostBodyBytes: 100_000, caller: { record } });
+    const ours = await clone();
+    await commitAll(ours, { 'a-large-file': randomBytes(200_000) });
+    expect((await runGit(ours, ['-c', 'http.postBuffer=1024', 'push', 'origin', 'main'])).code).toBe(1);
+    expect(ends).toMatchObject([{ action: 'push', outcome: 'failed' }]);
+  });
 });
 
 test.each([0, 1, 2])('protocol version %i', async (version) => {

@@ -14,6 +14,7 @@ const routes = [
     path: '/watch',
     summary: '',
     permission: 'self:read',
+    reach: 'personal',
     reply: { events: { tick: z.object({ n: z.int() }) } },
   }),
   defineRoute({
@@ -23,6 +24,7 @@ const routes = [
     path: '/text',
     summary: '',
     permission: 'self:read',
+    reach: 'personal',
     reply: { text: 'lines' },
   }),
 ] as const;

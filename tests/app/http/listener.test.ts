@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { createLog } from '#base/log.ts';
 import { createMetrics } from '#base/metrics.ts';
+import { Secret } from '#base/secret.ts';
 import { type Listener, listen } from '#http/listener.ts';
 import { startMetricsServer } from '#http/metrics-server.ts';
 import { sendRaw } from '#support/http.ts';
@@ -91,9 +92,13 @@ test('metrics have a port of their own, and nothing else is on it', async () => 
   const metrics = createMetrics();
   metrics.drift.inc({ environment: 'local', kind: 'Deployment' });
   const log = createLog({ level: 'silent' });
-  const listener = await startMetricsServer({ metrics, host: '127.0.0.1', port: 0, clock: systemClock, log });
+  const secret = new Secret('metrics-secret-of-this-test');
+  const listener = await startMetricsServer({ metrics, secret, host: '127.0.0.1', port: 0, clock: systemClock, log });
   open.push(listener);
-  expect(await (await fetch(`${listener.url}/metrics`)).text()).toContain('plinth_drift_total{environment="local"');
+  const headers = { authorization: `Bearer ${secret.reveal()}` };
+  expect(await (await fetch(`${listener.url}/metrics`, { headers })).text()).toContain(
+    'plinth_drift_total{environment="local"',
+  );
   expect((await fetch(`${listener.url}/`)).status).toBe(404);
   expect((await fetch(`${listener.url}/metrics`, { method: 'POST' })).status).toBe(404);
 });

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
@@ -10,12 +9,13 @@ import { createEnvironments } from '#publish/environments.ts';
 import { type PublishDoors, publishDue } from '#publish/publish.ts';
 import { beginScan } from '#publish/scan.ts';
 import { acceptChange, type ChangeKind, readChange, readHosts } from '#publish/store.ts';
-import { dataKey } from '#secrets/keys.ts';
-import { createSecrets } from '#secrets/secrets.ts';
+import { openSecrets } from '#secrets/open.ts';
 import { newCommit, silent, useRepository } from '#support/git.ts';
 import { useDatabase } from '#support/postgres.ts';
+import { useTemporaryDirectory } from '#support/temporary.ts';
 
 const db = useDatabase();
+const folder = useTemporaryDirectory();
 const local = `apiVersion: plinth.dev/v1
 kind: Environment
 runtime: none
@@ -34,11 +34,11 @@ async function begin() {
   const repository = await useRepository();
   await db.database.query('truncate changes, projects, hosts, renders, cursors, secret_values, confirmations');
   await commit(repository, { expected: undefined, commits: [newCommit({ [environmentFile('local')]: local })] });
-  const current = dataKey(randomBytes(32));
+  const store = { database: db.database, log: silent, clock: systemClock, encryption: { dataDirectory: folder } };
   const doors: PublishDoors = {
     repository,
     database: db.database,
-    secrets: createSecrets({ database: db.database, keys: { current, find: () => current } }),
+    secrets: (await openSecrets(store)).secrets,
     environments: createEnvironments(repository),
     clock: systemClock,
     log: silent,

@@ -46,6 +46,44 @@ test('a rotation changes the secret and what uses it, and nothing else', () => {
   expect(digests('1')).toEqual(before);
 });
 
+test('of several secrets, each rotation reaches exactly those who use one of them', () => {
+  const secrets = ['a', 'b', 'c'];
+  const users: Readonly<Record<string, readonly string[]>> = { one: ['a'], two: ['a', 'b'], three: ['c'], none: [] };
+  const several = readManifests(
+    [
+      ...secrets.map((name) => ({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name, annotations: { 'plinth.dev/secret': `project/${name}` } },
+      })),
+      ...Object.entries(users).map(([name, uses]) => ({
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name },
+        spec: { template: { metadata: { annotations: { 'plinth.dev/uses-secrets': uses.join(', ') } } } },
+      })),
+    ]
+      .map((object) => JSON.stringify(object))
+      .join('\n---\n'),
+  );
+  const digestsAt = (rotated: readonly string[]) => {
+    const versions = new Map(secrets.map((name) => [name, rotated.includes(name) ? `${name}@2` : `${name}@1`]));
+    return new Map(toDesired(several, versions).map(({ key, digest }) => [`${key.kind} ${key.name}`, digest]));
+  };
+  const before = digestsAt([]);
+  for (let some = 0; some < 2 ** secrets.length; some++) {
+    const rotated = secrets.filter((_, index) => some & (1 << index));
+    const changed = [...digestsAt(rotated)].filter(([name, digest]) => before.get(name) !== digest);
+    const expected = [
+      ...rotated.map((name) => `Secret ${name}`),
+      ...Object.keys(users).flatMap((name) =>
+        users[name]?.some((one) => rotated.includes(one)) ? [`Deployment ${name}`] : [],
+      ),
+    ];
+    expect(changed.map(([name]) => name)).toEqual(expected);
+  }
+});
+
 test('a pod template carries the digest of its secrets’ versions beside what stood there', () => {
   const template = (version: string) => {
     const spec = desiredAt(version).find(({ key }) => key.name === 'web')?.object.spec as {

@@ -1,11 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '#base/clock.ts';
 import { Secret } from '#base/secret.ts';
-import { dataKey, type Keys, openKeys } from '#secrets/keys.ts';
-import { createSecrets, type Secrets } from '#secrets/secrets.ts';
-import { captureLog } from '#support/captured-log.ts';
+import { openSecrets } from '#secrets/open.ts';
+import type { Secrets } from '#secrets/secrets.ts';
+import { silent } from '#support/git.ts';
 import { useDatabase } from '#support/postgres.ts';
 import { useTemporaryDirectory } from '#support/temporary.ts';
 
@@ -15,13 +13,12 @@ const key = { environment: 'dev', team: 'shop', project: 'web' };
 const other = { environment: 'dev', team: 'shop', project: 'api' };
 const canary = 'canary-value-93b1c7';
 
-let keys: Keys;
 let secrets: Secrets;
 
 beforeEach(async () => {
   await db.database.query('truncate secret_values');
-  keys = await openKeys(folder);
-  secrets = createSecrets({ database: db.database, keys });
+  const encryption = { dataDirectory: folder };
+  ({ secrets } = await openSecrets({ database: db.database, log: silent, clock: systemClock, encryption }));
 });
 
 /** Name → value, of what may be used. */
@@ -70,10 +67,19 @@ describe('values', () => {
         version: version + 1,
         generated: true,
         grants: [],
+        vault: null,
         updatedBy: 'plinth',
         updatedAt: expect.any(Date),
       },
-      { name: 'token', version, generated: false, grants: [], updatedBy: 'ann', updatedAt: expect.any(Date) },
+      {
+        name: 'token',
+        version,
+        generated: false,
+        grants: [],
+        vault: null,
+        updatedBy: 'ann',
+        updatedAt: expect.any(Date),
+      },
     ]);
     expect(JSON.stringify(list)).not.toContain(canary);
   });
@@ -91,7 +97,7 @@ describe('values', () => {
 
 describe('scopes', () => {
   test('a wider secret is for nobody until it lists the project, part by part', async () => {
-    for (const scope of ['organization', 'team/shop']) {
+    for (const scope of ['organization', 'environment/dev', 'team/shop']) {
       await secrets.set(scope, scope, new Secret('wide'), 'ann');
       expect(await values(key, [scope])).toEqual({});
       for (const [grant, allowed] of [
@@ -115,6 +121,11 @@ describe('scopes', () => {
     await secrets.grant('organization', 'x', ['*/*/*'], 'ann');
     await secrets.set('team/shop', 'x', new Secret('of the team'), 'ann');
     expect(await values(key, ['x'])).toEqual({ x: 'of all' });
+    await secrets.set('environment/dev', 'x', new Secret('of the environment'), 'ann');
+    expect(await values(key, ['x'])).toEqual({ x: 'of all' });
+    await secrets.grant('environment/dev', 'x', ['dev/*/*'], 'ann');
+    expect(await values(key, ['x'])).toEqual({ x: 'of the environment' });
+    expect(await values({ ...key, environment: 'staging' }, ['x'])).toEqual({ x: 'of all' });
     await secrets.grant('team/shop', 'x', ['*/shop/*'], 'ann');
     expect(await values(key, ['x'])).toEqual({ x: 'of the team' });
     await secrets.set(key, 'x', new Secret('own'), 'ann');
@@ -170,85 +181,5 @@ describe('generated values', () => {
     await secrets.set(key, 'a', new Secret('mine'), 'ann');
     expect(await secrets.ensureGenerated(key, [{ name: 'a', length: 32 }], 'plinth')).toEqual([]);
     expect(await values(key, ['a'])).toEqual({ a: 'mine' });
-  });
-});
-
-describe('encryption', () => {
-  test('the table does not hold the value', async () => {
-    await secrets.set(key, 'token', new Secret(canary), 'ann');
-    const { rows } = await db.database.query<{ row: string }>('select secret_values::text as row from secret_values');
-    expect(rows[0]?.row).toContain('project/dev/shop/web');
-    expect(rows[0]?.row).not.toContain(canary);
-    expect(rows[0]?.row).not.toContain(Buffer.from(canary).toString('hex'));
-  });
-
-  test('another key is a fault that names both secret and key and shows neither value nor bytes', async () => {
-    await secrets.set(key, 'token', new Secret(canary), 'ann');
-    const bytes = randomBytes(32);
-    const wrong = dataKey(bytes);
-    const foreign = createSecrets({ database: db.database, keys: { current: wrong, find: () => undefined } });
-    const error = await foreign.resolve(key, ['token']).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({
-      code: 'SECRET_UNREADABLE',
-      data: { secret: 'project/dev/shop/web/token', key: wrong.id },
-    });
-    // Also when someone says that the key is the one.
-    const lying = createSecrets({ database: db.database, keys: { current: wrong, find: () => wrong } });
-    await expect(lying.resolve(key, ['token'])).rejects.toMatchObject({ code: 'SECRET_UNREADABLE' });
-
-    const { log, text } = captureLog();
-    log.error({ err: error, key: wrong, keys, value: new Secret(canary) }, 'canary');
-    const shown = `${text()}${(error as Error).stack}${JSON.stringify(error)}`;
-    for (const never of [
-      canary,
-      bytes.toString('hex'),
-      bytes.toString('base64'),
-      keys.current.bytes.reveal().toString('hex'),
-    ])
-      expect(shown).not.toContain(never);
-  });
-
-  test.each([
-    ['another scope', `update secret_values set scope = 'project/dev/shop/api'`, other, 'token'],
-    ['another name', `update secret_values set name = 'admin'`, key, 'admin'],
-    ['another version', 'update secret_values set version = version + 1', key, 'token'],
-    [
-      'other bytes',
-      `update secret_values set ciphertext = set_byte(ciphertext, 0, 1 # get_byte(ciphertext, 0))`,
-      key,
-      'token',
-    ],
-    ['a cut ciphertext', `update secret_values set ciphertext = substring(ciphertext for 8)`, key, 'token'],
-  ])('a value that was moved to %s is refused', async (_, edit, from, name) => {
-    await secrets.set(key, 'token', new Secret(canary), 'ann');
-    await db.database.query(edit);
-    await expect(secrets.resolve(from, [name])).rejects.toMatchObject({ code: 'SECRET_UNREADABLE' });
-  });
-
-  test('a row that was exchanged with another project’s is refused', async () => {
-    await secrets.set(key, 'token', new Secret('ours'), 'ann');
-    await secrets.set(other, 'token', new Secret('theirs'), 'ann');
-    await db.database.query(
-      `update secret_values a set nonce = b.nonce, ciphertext = b.ciphertext from secret_values b where a.scope <> b.scope`,
-    );
-    await expect(secrets.resolve(key, ['token'])).rejects.toMatchObject({ code: 'SECRET_UNREADABLE' });
-  });
-});
-
-describe('the key file', () => {
-  test('is made once, for its owner alone', async () => {
-    const file = join(folder, 'secret-key');
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(readFileSync(file)).toHaveLength(32);
-    expect((await openKeys(folder)).current.id).toBe(keys.current.id);
-    expect(keys.find('another')).toBeUndefined();
-  });
-
-  test('that holds no key is refused and left as it is', async () => {
-    const file = join(folder, 'short');
-    mkdirSync(file);
-    writeFileSync(join(file, 'secret-key'), 'short');
-    await expect(openKeys(file)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    expect(readFileSync(join(file, 'secret-key'), 'utf8')).toBe('short');
   });
 });

@@ -37,8 +37,8 @@ export async function countNoOp(
 }
 
 /** How many runs there were, as the control plane's metrics say. */
-async function reconciles({ metricsUrl }: ControlPlane): Promise<number> {
-  const text = await (await fetch(`${metricsUrl}/metrics`)).text();
+async function reconciles(plinth: ControlPlane): Promise<number> {
+  const text = await plinth.metrics();
   return [...text.matchAll(/^plinth_reconcile_seconds_count\{.*\} (\d+)$/gm)].reduce(
     (sum, [, n]) => sum + Number(n),
     0,

@@ -13,8 +13,8 @@ import { loadEnvironment } from '#environments/load.ts';
 import type { Environment } from '#environments/schema.ts';
 import { openRepository, type Repository } from '#git/repository.ts';
 import { seedRepository } from '#publish/seed.ts';
-import { openKeys } from '#secrets/keys.ts';
-import { createSecrets, type Secrets } from '#secrets/secrets.ts';
+import { openSecrets } from '#secrets/open.ts';
+import type { Secrets } from '#secrets/secrets.ts';
 import { temporaryDirectory } from '#support/temporary.ts';
 
 /** The doors that publish and reconcile stand on, real ones, in a temporary folder. */
@@ -55,7 +55,7 @@ export async function openStores(level: 'silent' | 'warn' | 'error' = 'error'): 
     connection: embedded.connection,
     database,
     repository,
-    secrets: createSecrets({ database, keys: await openKeys(directory) }),
+    secrets: (await openSecrets({ database, log, clock, encryption: { dataDirectory: directory } })).secrets,
     environment: loadEnvironment('local', content),
     metrics: createMetrics(),
     postgresPid: embedded.pid,
