@@ -119,7 +119,7 @@ async function openParts(options: AccessOptions, endings: Ending[]) {
   const links = createMailedLinks({ ...given, mailer });
   endings.push({ what: 'mailed links', end: () => links.stop() });
   const people = createPeople({ database, auth, sessions });
-  const teams = createTeams(database);
+  const teams = createTeams({ database, secrets });
   const roles = createRoles(database);
   const linkOf = (token: string) => invitationLink(baseUrl, token);
   const invitations = createInvitations({ ...given, auth, mailer, enabled: !config.disableInvitations, linkOf });

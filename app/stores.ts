@@ -166,12 +166,23 @@ async function readInstallation(database: Database, repository: Repository, cloc
   const file = tip === undefined ? undefined : await repository.read(tip, installationFile);
   const inGit = file === undefined ? undefined : /^installation: (\S+)$/m.exec(Buffer.from(file).toString('utf8'))?.[1];
   const id = inGit ?? newId('installation', clock.now());
+  if (inGit === undefined && (await hasCommitted(database)))
+    throw new Fault('INSTALLATION_MIXED', {
+      git: '(none: DATA_DIR has no state repository)',
+      database: await idIn(database),
+    });
   await database.query('insert into installation (id) values ($1) on conflict do nothing', [id]);
-  const { rows } = await database.query<{ id: string }>('select id from installation');
-  const stored = rows[0]?.id ?? id;
+  const stored = (await idIn(database)) ?? id;
   if (inGit !== undefined && stored !== inGit) throw new Fault('INSTALLATION_MIXED', { git: inGit, database: stored });
   return stored;
 }
+
+const idIn = async (database: Database) =>
+  (await database.query<{ id: string }>('select id from installation')).rows[0]?.id;
+
+/** Whether the database knows commits: then there is a repository somewhere, and a new one must not take its place. */
+const hasCommitted = async (database: Database) =>
+  (await database.query('select from changes where revision is not null limit 1')).rowCount === 1;
 
 async function distributed(): Promise<{ path: string; content: string }[]> {
   return await Promise.all(

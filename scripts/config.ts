@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { unknownSentence } from '#base/config/report.ts';
 import { type Examined, examineSettings, explainName, readEnvFile, type SettingReport } from '#base/config.ts';
 
-const usage = `usage: npm run config -- check [--env-file <path>]
-       npm run config -- explain <NAME> [--env-file <path>]
+const usage = `usage: npm run config -- check [--file <path>]
+       npm run config -- explain <NAME> [--file <path>]
 
 check prints every setting, its value or default and where that came from; secrets are masked. Exit 1: a fault.
 explain tells what one setting means, by any of its names. Exit 1: there is none of that name.
@@ -13,7 +13,7 @@ The file is .env in the working directory, unless another one is named.`;
 function main(): number {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { 'env-file': { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+    options: { file: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
   });
   const [verb, name, ...rest] = positionals;
   if (values.help) {
@@ -26,7 +26,7 @@ function main(): number {
     console.error(usage);
     return 1;
   }
-  const file = values['env-file'];
+  const file = values.file;
   const envFile = file === undefined ? readEnvFile(process.cwd()) : readFileSync(file, 'utf8');
   const examined = examineSettings({ env: process.env, envFile });
   return name === undefined ? check(examined) : explain(name, examined);

@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 import { createAudit } from '#audit/audit.ts';
 import { createAuth } from '#auth/better-auth.ts';
 import { recoverAdministrator } from '#auth/identity-providers.ts';
+import { forgetGeneratedPassword } from '#auth/people/administrator.ts';
+import { keepInFile, type PasswordKeeper } from '#auth/people/password-keeper.ts';
 import { createPeople } from '#auth/people/people.ts';
 import { deleteSessionsOf } from '#auth/sign-in/store.ts';
 import { systemClock as clock } from '#base/clock.ts';
@@ -46,7 +48,7 @@ async function main(): Promise<void> {
   const opened = await openDatabase(config);
   try {
     const wish = { email, create: values.create, dropSecondFactor: values['drop-second-factor'] };
-    const password = await recover(opened.database, wish);
+    const password = await recover(opened.database, keepInFile(config.dataDirectory), wish);
     console.log(`${email} is an administrator. The password, shown this once:\n\n  ${password.reveal()}\n`);
     console.log('Sign in and change it.');
   } finally {
@@ -56,6 +58,7 @@ async function main(): Promise<void> {
 
 async function recover(
   database: Database,
+  keeper: PasswordKeeper,
   wish: { readonly email: string; readonly create: boolean; readonly dropSecondFactor: boolean },
 ): Promise<Secret> {
   const log = createLog({ level: 'warn' });
@@ -65,11 +68,16 @@ async function recover(
   const sessions = { endAll: (userId: string) => deleteSessionsOf(database, userId) };
   const people = createPeople({ database, auth, sessions });
   const audit = createAudit({ database, clock, log });
-  return recoverAdministrator({ database, auth, people, audit, by: userInfo().username, ...wish }).catch(
+  const by = userInfo().username;
+  const password = await recoverAdministrator({ database, auth, people, audit, by, ...wish }).catch(
     async (error: unknown) => {
       throw Fault.is(error, 'PERSON_NOT_FOUND') ? await withAdministrators(database, error) : error;
     },
   );
+  const person = await people.findByEmail(wish.email);
+  // The file of a generated password would go on naming one that is none any more.
+  if (person !== undefined) await forgetGeneratedPassword({ database, keeper }, person.id);
+  return password;
 }
 
 /** Whoever stands at the server may know who the administrators are. */

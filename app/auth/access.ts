@@ -1,7 +1,8 @@
 import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
-import { type Caller, type Permission, teamsOf } from '#contract/caller.ts';
+import type { Caller, Permission } from '#contract/caller.ts';
 import type { Handlers } from '#contract/routes.ts';
+import { authorise } from './authorise.ts';
 import { mustHold, type RoleGrants } from './roles.ts';
 import type { SignIn } from './sign-in/sign-in.ts';
 import type { TokenRow } from './store.ts';
@@ -22,12 +23,13 @@ export function createAccessHandlers({ signIn, tokens }: AccessDependencies): Ac
       return newTokenReply(await tokens.create(caller.id, body, caller.name));
     },
     listTokens: async ({ caller, query }) => {
-      if (query.all) mustReachAll(caller, 'token:read');
+      if (query.all && !reachesAll(caller, 'token:read'))
+        throw new Fault('FORBIDDEN', { actor: caller.name, permission: 'token:read' });
       const rows = await tokens.list(query.all ? undefined : caller.id);
       return { json: { items: rows.map(tokenViewOf), next: null } };
     },
     deleteToken: async ({ caller, params: { id } }) => {
-      const gone = await tokens.revoke(id, teamsOf(caller, 'token:write') === 'all' ? undefined : caller.id);
+      const gone = await tokens.revoke(id, reachesAll(caller, 'token:write') ? undefined : caller.id);
       return { audit: { before: boundsOf(gone) } };
     },
     getMe: async ({ caller }) => ({
@@ -40,10 +42,8 @@ export function createAccessHandlers({ signIn, tokens }: AccessDependencies): Ac
   };
 }
 
-/** @throws Fault FORBIDDEN unless the permission reaches the whole organization */
-function mustReachAll(caller: Caller, permission: Permission): void {
-  if (teamsOf(caller, permission) !== 'all') throw new Fault('FORBIDDEN', { actor: caller.name, permission });
-}
+/** Whether it goes beyond what is their own: in all teams, and above the environments. */
+const reachesAll = (caller: Caller, permission: Permission) => authorise(caller, permission, { reach: 'organization' });
 
 /**
  * A token never does more than its owner whatever its bounds say; but nobody shall believe that it does.

@@ -7,6 +7,7 @@ import type { identityRoutes } from '#contract/identity-routes.ts';
 import { defineRoute, type HandlersOf, type Route } from '#contract/route.ts';
 import { createArrive } from './identity/arrive.ts';
 import { createFlow, type Flow } from './identity/flow.ts';
+import type { FlowRoom } from './identity/flow-store.ts';
 import { createGithub } from './identity/github.ts';
 import { createHandlers, listButtons } from './identity/handlers.ts';
 import { createOidc } from './identity/oidc.ts';
@@ -28,7 +29,9 @@ export interface IdentityOptions extends ProvidersOptions {
   readonly invitations: Pick<Invitations, 'acceptFor'>;
   readonly sessions: Sessions;
   readonly cookies: Cookies;
-  readonly limits: Pick<SignInLimits, 'depart' | 'arrive'>;
+  readonly limits: Pick<SignInLimits, 'isRecorded' | 'trust'>;
+  /** How many sign-ins under way are kept; default: 5 of a browser, 20,000 of all. */
+  readonly room?: FlowRoom;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
@@ -68,7 +71,7 @@ type CallbackHandler = HandlersOf<readonly [typeof callback]>['finishConfiguredS
 /** Identity providers: those of the settings and those that administrators add, and the ways through them. */
 export function createIdentityProviders(options: IdentityOptions): IdentityProviders {
   const { database, people, invitations, sessions, cookies, limits, audit, clock, log } = options;
-  const { mayGrantRole, production } = options;
+  const { mayGrantRole, production, room } = options;
   const providers = createProviders(options);
   const kinds = {
     oidc: createOidc({ clock, allowHttp: !production }),
@@ -76,8 +79,8 @@ export function createIdentityProviders(options: IdentityOptions): IdentityProvi
     saml: createSaml({ clock }),
   };
   const { tried, problemOf } = createMemory();
-  const arrive = createArrive({ database, people, invitations, sessions, audit, clock, log });
-  const flow = createFlow({ database, providers, ...kinds, arrive, cookies, limits, audit, clock, log, tried });
+  const arrive = createArrive({ database, people, invitations, sessions, limits, audit, clock, log });
+  const flow = createFlow({ database, providers, ...kinds, arrive, cookies, limits, audit, clock, log, tried, room });
   return {
     handlers: createHandlers({ database, providers, flow, ...kinds, people, mayGrantRole, problemOf, tried }),
     extra: extraCallbacks(options, flow),

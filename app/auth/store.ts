@@ -83,6 +83,11 @@ export async function listTokens(db: Queryable, owner?: string): Promise<readonl
   return rows;
 }
 
+/** Of the tokens that were bound to this team; which was bound to no other is bound to none, and does nothing in any. */
+export async function unbindTokens(tx: Queryable, team: string): Promise<void> {
+  await tx.query('update tokens set teams = array_remove(teams, $1) where $1 = any(teams)', [team]);
+}
+
 /** @returns what there was, of this owner if one is named */
 export async function deleteToken(db: Queryable, id: string, owner?: string): Promise<TokenRow | undefined> {
   const { rows } = await db.query<TokenRow>(

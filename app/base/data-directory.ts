@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -27,7 +28,7 @@ export interface DataDirectoryOptions {
  * also after `kill -9`; it needs no guess about dead or recycled process ids; of two simultaneous starts exactly one
  * gets it; and it holds between containers that share a volume. The file `pid` only names the holder to people.
  *
- * @throws Fault DATA_DIR_IN_USE with directory and pid
+ * @throws Fault DATA_DIR_IN_USE with directory and pid, DATA_DIR_UNUSABLE
  */
 export async function claimDataDirectory(path: string, options: DataDirectoryOptions): Promise<DataDirectory> {
   await makeDirectory(path, options.group);
@@ -50,11 +51,21 @@ export async function claimDataDirectory(path: string, options: DataDirectoryOpt
 }
 
 async function makeDirectory(path: string, group: number | undefined): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const made = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (made === undefined || group === undefined) return;
+  if (!(await makeOne(path)) || group === undefined) return;
   await chown(path, -1, group);
   await chmod(path, 0o710);
+}
+
+/** Whether it was made now. Not with `recursive`, which never ends where a parent is there and takes nothing (/proc). */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    if (!existsSync(dirname(path))) await mkdir(dirname(path), { recursive: true });
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new Fault('DATA_DIR_UNUSABLE', { directory: path, why: (error as Error).message }, { cause: error });
+  }
 }
 
 /** The connection holds the lock until it is closed. undefined: another process, or this one already, holds it. */

@@ -34,6 +34,7 @@ export const errorKinds = {
     retry: false,
     text: 'Host {host} belongs to a project; the control plane does not answer for it.',
   },
+  HOST_AMBIGUOUS: { status: 400, retry: false, text: 'A request names one host, in Host and target alike.' },
   PASSWORD_SIGN_IN_OFF: {
     status: 403,
     retry: false,
@@ -56,17 +57,9 @@ export const errorKinds = {
     retry: false,
     text: 'Nobody can register here (AUTH_ALLOW_REGISTRATION). Ask an administrator for an account.',
   },
-  LINK_INVALID: {
-    status: 400,
-    retry: false,
-    text: 'This link is wrong, used or too old. Ask for a new one.',
-  },
+  LINK_INVALID: { status: 400, retry: false, text: 'This link is wrong, used or too old. Ask for a new one.' },
   PASSWORD_WEAK: { status: 422, retry: false, text: 'Choose another password: {why}.' },
-  MAIL_ADDRESS_INVALID: {
-    status: 422,
-    retry: false,
-    text: 'This is no address that a mail can be sent to.',
-  },
+  MAIL_ADDRESS_INVALID: { status: 422, retry: false, text: 'This is no address that a mail can be sent to.' },
   MAIL_OFF: {
     status: 409,
     retry: false,
@@ -77,6 +70,7 @@ export const errorKinds = {
     retry: false,
     text: 'An authenticator app is set up already. Turn it off first, with one of its codes.',
   },
+  SECOND_FACTOR_OWN: { status: 409, retry: false, text: 'Turn your own second factor off with one of its codes.' },
   SECOND_FACTOR_OFF: { status: 409, retry: false, text: 'There is no second factor of this kind to use: {why}.' },
   IDENTITY_STATE_UNKNOWN: {
     status: 400,
@@ -105,6 +99,16 @@ export const errorKinds = {
     retry: false,
     text: 'Nothing that the identity provider says of you gives you a role here. Ask an administrator.',
   },
+  IDENTITY_CLAIMS_TOO_LARGE: {
+    status: 422,
+    retry: false,
+    text: 'The claims hold {what}. Let the identity provider send fewer of them, such as only the groups that matter here.',
+  },
+  IDENTITY_MAPPING_TOO_COSTLY: {
+    status: 422,
+    retry: false,
+    text: 'Mapping roles and groups takes more than {steps} steps over these claims, or prints too much. Write fewer or simpler expressions, or let the identity provider send fewer groups.',
+  },
   IDENTITY_LINKED_OTHERWISE: {
     status: 403,
     retry: false,
@@ -132,11 +136,7 @@ export const errorKinds = {
     retry: false,
     text: 'There is no environment {environment}; there are {known}.',
   },
-  PROJECT_NOT_FOUND: {
-    status: 404,
-    retry: false,
-    text: 'There is no project {team}/{project} in {environment}.',
-  },
+  PROJECT_NOT_FOUND: { status: 404, retry: false, text: 'There is no project {team}/{project} in {environment}.' },
   TOKEN_NOT_FOUND: { status: 404, retry: false, text: 'There is no token {token} of yours.' },
   SESSION_NOT_FOUND: { status: 404, retry: false, text: 'There is no session {session} of yours.' },
   PERSON_NOT_FOUND: { status: 404, retry: false, text: 'There is no person {person}.' },
@@ -199,7 +199,7 @@ export const errorKinds = {
     retry: false,
     text: '{email} is the last active administrator. Make somebody else administrator first.',
   },
-  TEAM_IN_USE: { status: 409, retry: false, text: 'Team {team} still owns {count} projects; delete these first.' },
+  TEAM_IN_USE: { status: 409, retry: false, text: 'Team {team} still owns {left}; delete these first.' },
   ROLE_BUILT_IN: {
     status: 409,
     retry: false,
@@ -314,11 +314,7 @@ export const errorKinds = {
     text: 'Environment {environment} has runtime none: Plinth writes Git only and sees no objects there. {fix}',
   },
   OBJECT_REFUSED: { status: 422, retry: false, text: 'The API server refuses {object}: {why}.' },
-  OBJECT_CONFLICT: {
-    status: 409,
-    retry: true,
-    text: 'Somebody else keeps changing {object} at the same time: {why}.',
-  },
+  OBJECT_CONFLICT: { status: 409, retry: true, text: 'Somebody else keeps changing {object} at the same time: {why}.' },
   OBJECT_FOREIGN: {
     status: 409,
     retry: false,
@@ -340,6 +336,7 @@ export const errorKinds = {
     retry: false,
     text: 'Data directory {directory} is in use by process {pid}. Stop it, or choose another DATA_DIR.',
   },
+  DATA_DIR_UNUSABLE: { status: 500, retry: false, text: 'Data directory {directory} cannot be made: {why}.' },
   INSTALLATION_MIXED: {
     status: 500,
     retry: false,

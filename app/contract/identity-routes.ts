@@ -21,7 +21,7 @@ const tag = 'Identity providers';
 const write = { tag, permission: 'identity-provider:write', reach: 'organization', inPerson: true } as const;
 const read = { tag, permission: 'identity-provider:read', reach: 'organization' } as const;
 /** The browser is sent on, after faults too: to the sign-in page, which says what went wrong. */
-const inBrowser = { tag, permission: 'public', reply: {}, status: 303, audit: false } as const;
+const inBrowser = { tag, permission: 'public', reply: {}, status: 303, audit: 'room' } as const;
 /** What comes back from another site proves itself, and is bound to the browser by a cookie of ours. */
 const fromProvider = { ...inBrowser, foreign: true } as const;
 
@@ -84,6 +84,7 @@ export const identityRoutes = [
   }),
   defineRoute({
     ...read,
+    inPerson: true,
     name: 'tryIdentityMapping',
     method: 'POST',
     path: '/api/v1/identity-providers/{provider}/mapping',

@@ -200,8 +200,15 @@ export const providerCheck = z
   })
   .meta({ id: 'IdentityProviderCheck' });
 
+/** What a provider may say of a person: values within values counted, texts and names in bytes of UTF-8. */
+export const mostClaimValues = 20_000;
+export const mostClaimBytes = 512 * 1024;
+export const mostClaimDepth = 32;
+
 export const mappingTrialBody = z.strictObject({
-  claims: z.record(z.string().max(500), z.unknown()).describe('As the provider would send them.'),
+  claims: z
+    .record(z.string().max(500), z.unknown())
+    .describe(`As the provider would send them: at most ${mostClaimValues} values and ${mostClaimBytes / 1024} KiB.`),
   roleMapping: roleMapping.optional().describe('In place of the one that is stored.'),
   teamSync: teamSync.optional().describe('In place of the one that is stored.'),
 });

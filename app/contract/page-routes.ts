@@ -16,7 +16,7 @@ const done = z.string().optional().describe('What was just done, for the page to
 /** No form of a page is larger. */
 const mostBytes = 16 * 1024;
 /** The room records these by itself, with the account that they are about. */
-const audit = false;
+const audit = 'room';
 const tag = 'Pages';
 const html = 'A page for people.';
 

@@ -82,6 +82,20 @@ export const peopleRoutes = [
     reply: {},
   }),
   defineRoute({
+    name: 'removeSecondFactor',
+    tag: 'People',
+    method: 'DELETE',
+    path: `${user}/second-factor`,
+    summary:
+      'Take the authenticator app and the backup codes of somebody away who lost them, and end their sessions; not ' +
+      'your own, and not with a token',
+    permission: 'user:write',
+    reach: 'organization',
+    inPerson: true,
+    params: people.userParams,
+    reply: {},
+  }),
+  defineRoute({
     name: 'listTeams',
     tag: 'Teams',
     method: 'GET',
@@ -119,7 +133,7 @@ export const peopleRoutes = [
     tag: 'Teams',
     method: 'DELETE',
     path: team,
-    summary: 'Delete a team that owns no project any more',
+    summary: 'Delete a team that owns no project and no secret any more; who gets its name next gets nothing of it',
     permission: 'team:write',
     reach: 'organization',
     params: people.teamParams,

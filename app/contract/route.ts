@@ -47,8 +47,11 @@ export interface Route {
    * bound to the browser; the check of origins is not there to help.
    */
   readonly foreign?: true;
-  /** `false`: not recorded in the audit here; its room records it by itself, or it is traffic and changes nothing. */
-  readonly audit?: false;
+  /**
+   * `room`: what came of it is recorded by its room; who is denied is recorded here, as for every route. `false`:
+   * nothing is, since it is traffic and changes nothing.
+   */
+  readonly audit?: 'room' | false;
   /** Understands If-Match and If-None-Match: *. */
   readonly conditional?: boolean;
   /** No kind at all: an empty reply, status 204. */

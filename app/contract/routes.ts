@@ -108,7 +108,7 @@ export const routes = [
     permission: 'self:write',
     reach: 'personal',
     inPerson: true,
-    audit: false, // recorded as changePassword, however it is changed
+    audit: 'room', // recorded as changePassword, however it is changed
     body: passwordBody,
     reply: {},
   }),

@@ -33,7 +33,7 @@ const own = {
 const read = { tag: 'Sign-in', method: 'GET', permission: 'self:read', reach: 'personal', inPerson: true } as const;
 const done = { json: doneView } as const;
 /** The room records these by itself, with the account that they are about. */
-const audit = false;
+const audit = 'room';
 
 /** What is done before there is a session, or with one whose second factor is still due. */
 const openRoutes = [

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import ipaddr from 'ipaddr.js';
+import type { Clock } from '#base/clock.ts';
+import type { Log } from '#base/log.ts';
 
 /** Where a request comes from, and how. */
 export interface Sender {
@@ -31,6 +33,32 @@ export function createSenderOf(trustedProxies: readonly string[] = []): (request
       address: behind(peer, wordsOf(headers['x-forwarded-for']), isProxy),
       secure: tls || wordsOf(headers['x-forwarded-proto']).at(-1)?.toLowerCase() === 'https',
     };
+  };
+}
+
+const tellAgainMs = 60 * 60_000;
+
+/**
+ * Tells the log of a proxy that is not believed: what it says of callers is lost, and all of them have its address. At
+ * the first such request, then once an hour at most, as anybody can send the header.
+ */
+export function createProxyWatch(options: {
+  readonly trustedProxies?: readonly string[] | undefined;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly log: Log;
+}): (request: IncomingMessage) => void {
+  const { trustedProxies = [], clock, log } = options;
+  const networks = trustedProxies.map(networkOf);
+  let quietUntilMs = Number.NEGATIVE_INFINITY;
+  return ({ socket, headers }) => {
+    if (headers['x-forwarded-for'] === undefined || clock.monotonicMs() < quietUntilMs) return;
+    const peer = plain(socket.remoteAddress ?? '') ?? '';
+    if (networks.some((network) => isIn(network, peer))) return;
+    quietUntilMs = clock.monotonicMs() + tellAgainMs;
+    log.warn(
+      { setting: 'TRUSTED_PROXIES', peer },
+      'X-Forwarded-For came from a peer that is not in TRUSTED_PROXIES and does not count: if that is your proxy, everybody behind it has one address and shares the limits of signing in',
+    );
   };
 }
 

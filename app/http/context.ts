@@ -4,7 +4,7 @@ import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { Metrics } from '#base/metrics.ts';
 import type { TraceRequest } from '#base/tracing.ts';
-import { createSenderOf, type Sender } from './address.ts';
+import { createProxyWatch, createSenderOf, type Sender } from './address.ts';
 
 /** What belongs to one request from its first to its last byte. */
 export interface RequestContext extends Sender {
@@ -50,12 +50,14 @@ export function beginRequest(dependencies: ContextDependencies) {
   const observe = observer(dependencies.metrics);
   const { log, clock, newRequestId, stopping, trace } = dependencies;
   const senderOf = createSenderOf(dependencies.trustedProxies);
+  const watchProxies = createProxyWatch(dependencies);
   return (request: IncomingMessage, response: ServerResponse, next: () => void) => {
     const given = request.headers['x-request-id'];
     const id = typeof given === 'string' && requestIdForm.test(given) ? given : newRequestId();
     const started = clock.monotonicMs();
     const context = createContext(id, log, () => senderOf(request), response, stopping);
     contexts.set(request, context);
+    watchProxies(request);
     response.setHeader('X-Request-Id', id);
     const { method = '', headers } = request;
     const span = trace?.({ id, method, traceparent: textOf(headers.traceparent) });

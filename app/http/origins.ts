@@ -32,7 +32,10 @@ export interface AskedRoute {
 }
 
 export interface Origins {
-  /** @throws Fault HOST_MISDIRECTED when the request was meant for a project */
+  /**
+   * @throws Fault HOST_MISDIRECTED when the request was meant for a project
+   * @throws Fault HOST_AMBIGUOUS when it names several hosts: a proxy before us may have judged another one
+   */
   checkHost(request: IncomingMessage): void;
   /** @throws Fault ORIGIN_REFUSED when a page sent it that may not */
   check(request: IncomingMessage, route: AskedRoute): void;
@@ -61,6 +64,7 @@ export function createOrigins(options: OriginsOptions): Origins {
   return {
     checkHost: (request) => {
       const { host } = request.headers;
+      checkOneHost(request);
       const hostname = siteOf(`http://${host ?? ''}`)?.hostname;
       if (hostname !== undefined && rules.isProject(hostname)) throw new Fault('HOST_MISDIRECTED', { host });
     },
@@ -82,6 +86,15 @@ export function createOrigins(options: OriginsOptions): Origins {
       };
     },
   };
+}
+
+/** By Host, which may come once, and by the target, where it is a whole URL as proxies are sent it. */
+function checkOneHost({ headers, headersDistinct, url = '/' }: IncomingMessage): void {
+  const several = (headersDistinct.host?.length ?? 0) > 1;
+  if (!several && (url.startsWith('/') || url === '*')) return;
+  const target = siteOf(url);
+  const asked = target && siteOf(`${target.secure ? 'https' : 'http'}://${headers.host ?? ''}`);
+  if (several || target === undefined || target.origin !== asked?.origin) throw new Fault('HOST_AMBIGUOUS');
 }
 
 /** The answer to a preflight from a page whose requests are taken. */

@@ -183,11 +183,12 @@ async function mayOrThrow(asked: RecordedRequest, { authorise, audit }: Steps): 
 /**
  * Runs what changes something and records how it ended. Done without a record is answered as AUDIT_UNAVAILABLE; a
  * failure stays the failure that it is, whether it was thrown or a page says it. What strangers fail at on public routes
- * is recorded by the rooms that care.
+ * is recorded by the rooms that care; and what they did only where the handler says to what, so that nobody fills the
+ * disk by doing nothing.
  */
 async function recorded(asked: RecordedRequest, { audit }: Steps, run: () => Promise<AnyReply>): Promise<AnyReply> {
   const { route, caller, context } = asked;
-  if (audit === undefined || route.method === 'GET' || route.audit === false) return run();
+  if (audit === undefined || route.method === 'GET' || route.audit !== undefined) return run();
   const failed = async (status: number, code?: string, facts?: AuditFacts) => {
     if (caller === undefined) return;
     await audit(recordOf(asked, { outcome: 'failed', status, code }, facts)).catch((failure) =>
@@ -207,6 +208,7 @@ async function recorded(asked: RecordedRequest, { audit }: Steps, run: () => Pro
     await failed(status, reply.failed, reply.audit);
     return reply;
   }
+  if (caller === undefined && reply.audit === undefined) return reply;
   try {
     await audit(recordOf(asked, { outcome: 'done', status }, reply.audit));
     return reply;

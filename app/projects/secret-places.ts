@@ -12,17 +12,21 @@ interface ValueOrPlace {
 /** The body as the store takes it. */
 export const given = ({ value, vault }: ValueOrPlace) => vault ?? new Secret(value ?? '');
 
+/** A token bound to some environments sets no secret of the organization: what holds for teams holds for it. */
+const mayEverywhere = (caller: Caller) =>
+  caller.may.get('secret:write') === 'organization' && caller.environments === 'all';
+
 /**
  * Who sets secrets for all of the organization may refer to all that Plinth may read in Vault; others stay below their
  * team's folder.
  * @throws Fault VAULT_PATH_REFUSED
  */
 export async function checkPlace(
-  { database }: ProjectDoors,
+  { database }: Pick<ProjectDoors, 'database'>,
   caller: Caller,
   team: string,
   { vault }: ValueOrPlace,
 ): Promise<void> {
-  if (vault === undefined || caller.may.get('secret:write') === 'organization') return;
+  if (vault === undefined || mayEverywhere(caller)) return;
   await checkVaultFolder(database, team, vault.path);
 }

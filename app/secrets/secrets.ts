@@ -1,11 +1,12 @@
 import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
-import type { Database } from '#database/pool.ts';
+import type { Database, Queryable } from '#database/pool.ts';
 import { unseal } from './cipher.ts';
 import type { Keys } from './keys.ts';
 import { isGrant, mayUse, type ProjectAddress, type Scope, scopesOf, scopeText } from './scope.ts';
 import {
   deleteSecret,
+  deleteVaultFolder,
   listSecrets,
   readGrants,
   readSecrets,
@@ -14,6 +15,7 @@ import {
   type VaultPlace,
   writeGrants,
 } from './store.ts';
+import { countGiven, deleteGenerated, dropGrantsTo, listGenerated } from './team-store.ts';
 import { createWriter, type Generated, type SecretsOptions } from './write.ts';
 
 export type { SecretView } from './store.ts';
@@ -23,6 +25,13 @@ export interface SecretValue {
   readonly value: Secret;
   /** Another text for each value that the secret ever had; says nothing about the value. */
   readonly version: string;
+}
+
+/** Secrets that people set, and whose they are. */
+export interface SecretsLeft {
+  /** `<environment>/<team>/<project>`; undefined: the team's own. */
+  readonly project?: string | undefined;
+  readonly count: number;
 }
 
 /** Who asks: a project, which looks in its own scope and in the wider ones; or scopes, nearest first. */
@@ -60,6 +69,13 @@ export interface Secrets {
    * whoever wrote it. Where Vault is only read, they are kept in the database.
    */
   ensureGenerated(scope: Scope, wanted: readonly Generated[], actor: string): Promise<readonly string[]>;
+  /**
+   * For a team that goes and owns no project any more, so that who gets its name next gets nothing of it: takes away its
+   * folder of Vault, what was made for its projects, and what others granted to it. As long as there are secrets that
+   * people set, nothing is taken.
+   * @returns these secrets, which people delete first @throws Fault SECRETS_UNAVAILABLE
+   */
+  endTeam(tx: Queryable, team: string): Promise<readonly SecretsLeft[]>;
 }
 
 /**
@@ -118,6 +134,17 @@ export function createSecrets(options: SecretsOptions): Secrets {
       const absent = wanted.filter(({ name }) => !present.has(name));
       return absent.length === 0 ? [] : writer.generate(text, absent, actor);
     },
+
+    endTeam: async (tx, team) => {
+      const left = await countGiven(tx, team);
+      if (left.length > 0) return left.map(({ scope, count }) => ({ project: projectOf(scope), count }));
+      // In Vault first: what stays there would be taken up by the next project of the same name.
+      for (const { scope, name } of await listGenerated(tx, team)) await writer.removeFromVault(scope, name);
+      await deleteGenerated(tx, team);
+      await dropGrantsTo(tx, team);
+      await deleteVaultFolder(tx, team);
+      return [];
+    },
   };
 }
 
@@ -170,6 +197,8 @@ async function readFromVault(
     throw new Fault('SECRET_IN_VAULT_ONLY', { secret: `${row.scope}/${row.name}` });
   return vault.values.read({ ...row, vault: place });
 }
+
+const projectOf = (scope: string) => /^project\/(.+)$/.exec(scope)?.[1];
 
 const scopesFrom = (from: From) => ('project' in from ? scopesOf(from) : from);
 

@@ -64,9 +64,9 @@ describe('check', () => {
   test('another file than .env', () => {
     const other = join(folder, 'other.env');
     writeFileSync(other, 'API_PORT=9500\n');
-    expect(run(['check', '--env-file', other], {}, 'API_PORT=9400').lineOf('API_PORT')).toBe('API_PORT 9500 (.env)');
+    expect(run(['check', '--file', other], {}, 'API_PORT=9400').lineOf('API_PORT')).toBe('API_PORT 9500 (.env)');
     // Node looks for a file of this option by itself, and says so before we can.
-    const missing = run(['check', '--env-file', join(folder, 'none.env')]);
+    const missing = run(['check', '--file', join(folder, 'none.env')]);
     expect([missing.status === 0, missing.stderr.includes('none.env')]).toEqual([false, true]);
   });
 });

@@ -33,6 +33,9 @@ import { channels, createNotices } from '#database/notices.ts';
 import type { Database } from '#database/pool.ts';
 import { mountRoutes } from '#http/route.ts';
 import type { Mailer } from '#notify/mail.ts';
+import { readKeyEncryption } from '#secrets/key-encryption.ts';
+import { openKeys } from '#secrets/keys.ts';
+import { createSecrets } from '#secrets/secrets.ts';
 import { startServer } from './http.ts';
 import { createTestAuth } from './people.ts';
 import type { TestDatabase } from './postgres.ts';
@@ -61,7 +64,7 @@ export async function openAccess(db: Pick<TestDatabase, 'database' | 'connection
   };
   const proofs = await openProofs(db, wish, clock);
   const { auth, sessions, secondFactor, passwords, tokens, mailer, mails, counted, audited, signIn, links } = proofs;
-  const { people, ...doors } = openDoors(db.database, clock, proofs, wish.invitations ?? true, mailer);
+  const { people, ...doors } = await openDoors(db.database, clock, proofs, wish.invitations ?? true, mailer);
   const listening = await openListener(db.connection, clock);
   const callers = createCallers({
     database: db.database,
@@ -74,7 +77,7 @@ export async function openAccess(db: Pick<TestDatabase, 'database' | 'connection
   });
   const server = await startServer((app: Express) => {
     const real = {
-      ...createPeopleHandlers({ people, tokens, ...doors }),
+      ...createPeopleHandlers({ people, tokens, secondFactor, ...doors }),
       ...createAccessHandlers({ signIn, tokens }),
     };
     const handlers = { ...instead(wish.handler), ...(wish.handler === undefined ? real : {}) } as unknown as Handlers;
@@ -87,6 +90,7 @@ export async function openAccess(db: Pick<TestDatabase, 'database' | 'connection
     people,
     auth,
     sessions,
+    secondFactor,
     tokens,
     callers,
     clock,
@@ -153,7 +157,7 @@ async function openProofs({ database }: Pick<TestDatabase, 'database'>, wish: Ac
   return { auth, sessions, secondFactor, passwords, tokens, signIn, links, mailer, mails, audited, counted };
 }
 
-function openDoors(
+async function openDoors(
   database: Database,
   clock: Clock,
   { auth, sessions }: { auth: Auth; sessions: Sessions },
@@ -161,9 +165,13 @@ function openDoors(
   mailer: Mailer,
 ) {
   const linkOf = (token: string) => `https://plinth.example.com/invitation?token=${token}`;
+  const log = createLog({ level: 'silent' });
+  const encryption = await readKeyEncryption({ dataDirectory: '/nowhere', encryptionKey: new Secret('k'.repeat(40)) });
+  const secrets = createSecrets({ database, keys: await openKeys({ database, encryption, log, clock }) });
   return {
+    secrets,
     people: createPeople({ database, auth, sessions }),
-    teams: createTeams(database),
+    teams: createTeams({ database, secrets }),
     roles: createRoles(database),
     serviceAccounts: createServiceAccounts({ database, clock }),
     invitations: createInvitations({ database, auth, mailer, clock, enabled, linkOf }),

@@ -6,16 +6,19 @@ import type { RequestFacts } from '#contract/route.ts';
 import type { Database } from '#database/pool.ts';
 import type { Invitations } from '../people/invitations.ts';
 import type { People, Person } from '../people/people.ts';
+import { claimAccount, recordClaim } from '../sign-in/claim.ts';
+import type { SignInLimits } from '../sign-in/limits.ts';
 import type { Begun, Sessions } from '../sign-in/sessions.ts';
-import { decideRole, groupsOf, standardRole, teamsOf } from './mapping.ts';
+import { beginMapping, decideRole, groupsOf, standardRole, teamsOf } from './mapping.ts';
 import { type Identity, makesPeople, membershipSource, type Provider } from './provider.ts';
-import { claimAccount, findLinked, linkAccount, touchLink } from './store.ts';
+import { findLinked, linkAccount, touchLink } from './store.ts';
 
 export interface ArriveDependencies {
   readonly database: Database;
   readonly people: People;
   readonly invitations: Pick<Invitations, 'acceptFor'>;
-  readonly sessions: Sessions;
+  readonly sessions: Pick<Sessions, 'begin'>;
+  readonly limits: Pick<SignInLimits, 'trust'>;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
@@ -33,15 +36,19 @@ export type Arrive = (provider: Provider, identity: Identity, request: RequestFa
  * on the role. The default role has it too, but for one who was invited and whom this provider maps only once.
  *
  * Faults: IDENTITY_DOMAIN | IDENTITY_DENIED | IDENTITY_EMAIL_UNVERIFIED | IDENTITY_UNKNOWN | IDENTITY_LINKED_OTHERWISE |
- * ACCOUNT_DISABLED
+ * IDENTITY_CLAIMS_TOO_LARGE | IDENTITY_MAPPING_TOO_COSTLY | ACCOUNT_DISABLED
  */
 export function createArrive(dependencies: ArriveDependencies): Arrive {
-  const { database, people, sessions, audit, clock } = dependencies;
+  const { database, people, sessions, limits, audit, clock } = dependencies;
   return async (provider, identity, request) => {
     checkSubject(provider, identity);
     checkDomain(provider, identity);
-    const role = decideRole(provider.config.roleMapping, identity.claims);
+    const mapping = beginMapping(identity.claims);
+    const role = decideRole(provider.config.roleMapping, mapping);
     if (!role.allowed) throw new Fault('IDENTITY_DENIED', { provider: provider.name });
+    // Before anything is changed: it may be too much to look at.
+    const { teamSync } = provider.config;
+    const groups = teamSync === undefined ? undefined : groupsOf(teamSync, mapping);
     const { person, isNew, isInvited } = await findOrMake(dependencies, provider, identity, role.role, request);
     const actor = actorOf(person);
     // Who may not come in is changed in nothing; `begin` says so.
@@ -49,8 +56,10 @@ export function createArrive(dependencies: ArriveDependencies): Arrive {
     const isMapped =
       provider.config.roleMapping?.skipSync !== true || (isNew && !(isInvited && role.rule === undefined));
     if (mayComeIn && role.role !== undefined && isMapped) await takeRole(dependencies, provider, person, role.role);
-    if (mayComeIn) await takeTeams(dependencies, provider, person, identity);
+    if (mayComeIn) await takeTeams(dependencies, provider, person, groups);
     const begun = await sessions.begin(person.id, request, provider.name);
+    // Where a second factor is due, the sign-in is not done yet.
+    if (begun.session.secondFactor !== 'due') await limits.trust(request.address, person.email);
     const isAdministrator = (await people.find(person.id))?.role === 'admin';
     const { subject } = identity;
     await touchLink(database, { provider: provider.id, subject, isAdministrator, now: clock.now() });
@@ -97,7 +106,7 @@ async function findOrMake(
   const invited =
     present === undefined ? await redeem(dependencies, provider, { ...identity, email }, request) : undefined;
   const person = present ?? invited ?? (await make(people, provider, { ...identity, email }, role));
-  await link(dependencies, provider, subject, person);
+  await link(dependencies, provider, subject, person, request);
   return { person, isNew: true, isInvited: invited !== undefined };
 }
 
@@ -157,19 +166,20 @@ async function make(
 }
 
 async function link(
-  { database, sessions, log }: ArriveDependencies,
+  { database, audit, log }: ArriveDependencies,
   provider: Provider,
   subject: string,
   person: Person,
+  request: RequestFacts,
 ): Promise<void> {
-  const owner = await database.transaction(async (tx) => {
-    if (!person.emailVerified) await claimAccount(tx, person.id);
-    return linkAccount(tx, { provider: provider.id, subject, userId: person.id });
-  });
+  const { claimed, owner } = await database.transaction(async (tx) => ({
+    claimed: await claimAccount(tx, person.id),
+    owner: await linkAccount(tx, { provider: provider.id, subject, userId: person.id }),
+  }));
+  await recordClaim(audit, { person, claimed, by: provider.name, request });
   if (owner !== person.id) throw new Fault('IDENTITY_LINKED_OTHERWISE', { provider: provider.name });
-  if (!person.emailVerified) await sessions.endAll(person.id);
-  const claimed = !person.emailVerified;
-  log.info({ provider: provider.name, person: person.id, claimed }, 'account of an identity provider linked');
+  const facts = { provider: provider.name, person: person.id, claimed: claimed !== undefined };
+  log.info(facts, 'account of an identity provider linked');
 }
 
 /** The last administrator stays one, whatever the provider says. */
@@ -204,11 +214,10 @@ async function takeTeams(
   { people, log }: ArriveDependencies,
   provider: Provider,
   person: Person,
-  identity: Identity,
+  groups: readonly string[] | undefined,
 ): Promise<void> {
   const sync = provider.config.teamSync;
   if (sync === undefined) return;
-  const groups = groupsOf(sync, identity.claims);
   if (groups === undefined)
     return log.warn(
       { provider: provider.name, person: person.id },

@@ -15,17 +15,48 @@ interface FlowKeys {
   readonly browserHash: Buffer;
 }
 
-/** Begins a sign-in, and forgets those whose time is over. */
-export async function insertFlow(
-  db: Queryable,
-  flow: FlowKeys & Omit<FlowRow, 'answer'> & { readonly now: Date; readonly expiresAt: Date },
-): Promise<void> {
-  await db.query('delete from identity_flows where expires_at < $1', [flow.now]);
-  await db.query(
-    `insert into identity_flows (state_hash, browser_hash, provider, next, request_id, expires_at)
-     values ($1, $2, $3, $4, $5, $6)`,
-    [flow.stateHash, flow.browserHash, flow.provider, flow.next, flow.requestId, flow.expiresAt],
-  );
+type NewFlow = FlowKeys & Omit<FlowRow, 'answer'> & { readonly now: Date; readonly expiresAt: Date };
+
+/** How many sign-ins that nobody went on with are kept; the newest are. */
+export interface FlowRoom {
+  readonly ofBrowser: number;
+  /**
+   * Of all browsers. A stranger can begin as many as they like, each as another browser: one that takes half a minute at
+   * its provider survives as long as they begin fewer than this in that time.
+   */
+  readonly ofAll: number;
+}
+
+const room: FlowRoom = { ofBrowser: 5, ofAll: 20_000 };
+const surplusOfAll = `select state_hash from identity_flows where answer is null
+  order by expires_at desc, state_hash offset $1`;
+const surplusOfBrowser = `select state_hash from identity_flows where answer is null and browser_hash = $2
+  order by expires_at desc, state_hash offset $1`;
+
+/** Sign-ins under way. Whoever begins one is never refused: the oldest make room. */
+export function createFlows(db: Queryable, { ofBrowser, ofAll }: FlowRoom = room) {
+  // Looking through a full table at each one would cost more than the few rows beyond.
+  const lookEach = Math.ceil(ofAll / 100);
+  let begun = 0;
+  return {
+    /** @param isNew the browser has begun none before */
+    insert: async (flow: NewFlow, isNew: boolean): Promise<void> => {
+      await db.query('delete from identity_flows where expires_at < $1', [flow.now]);
+      await db.query(
+        `insert into identity_flows (state_hash, browser_hash, provider, next, request_id, expires_at)
+         values ($1, $2, $3, $4, $5, $6)`,
+        [flow.stateHash, flow.browserHash, flow.provider, flow.next, flow.requestId, flow.expiresAt],
+      );
+      if (!isNew)
+        await db.query(`delete from identity_flows where state_hash in (${surplusOfBrowser})`, [
+          ofBrowser,
+          flow.browserHash,
+        ]);
+      begun += 1;
+      if (begun % lookEach === 0)
+        await db.query(`delete from identity_flows where state_hash in (${surplusOfAll})`, [ofAll]);
+    },
+  };
 }
 
 /** Ends a sign-in of this browser with this provider: of several who ask, one gets it. */

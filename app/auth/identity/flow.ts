@@ -10,7 +10,15 @@ import { homePath, nextPath, withNext } from '../pages/next-path.ts';
 import type { Cookies } from '../sign-in/cookies.ts';
 import type { SignInLimits } from '../sign-in/limits.ts';
 import type { Arrive } from './arrive.ts';
-import { answerFlow, type FlowRow, findWaitingRequest, insertFlow, rememberAssertion, takeFlow } from './flow-store.ts';
+import {
+  answerFlow,
+  createFlows,
+  type FlowRoom,
+  type FlowRow,
+  findWaitingRequest,
+  rememberAssertion,
+  takeFlow,
+} from './flow-store.ts';
 import type { CallbackAnswer, FlowSecrets, RedirectKind } from './oidc.ts';
 import type { GithubProvider, Identity, OidcProvider, Provider, SamlProvider } from './provider.ts';
 import type { Providers } from './providers.ts';
@@ -24,8 +32,10 @@ export interface FlowDependencies {
   readonly saml: Saml;
   readonly arrive: Arrive;
   readonly cookies: Cookies;
-  /** How many walks one address may begin and not end. */
-  readonly limits: Pick<SignInLimits, 'depart' | 'arrive'>;
+  /** How many failures of strangers the audit is told. */
+  readonly limits: Pick<SignInLimits, 'isRecorded'>;
+  /** How many walks under way are kept. */
+  readonly room?: FlowRoom;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly log: Log;
@@ -72,6 +82,7 @@ const secretForm = /^[A-Za-z0-9_-]{43}$/;
 
 export function createFlow(dependencies: FlowDependencies): Flow {
   const { database, saml, clock } = dependencies;
+  const flows = createFlows(database, dependencies.room);
   const enabled = async (name: string) => {
     const provider = await dependencies.providers.get(name);
     if (!provider.config.enabled) throw new Fault('IDENTITY_PROVIDER_NOT_FOUND', { provider: name });
@@ -82,13 +93,13 @@ export function createFlow(dependencies: FlowDependencies): Flow {
   return {
     begin: (name, next, request) =>
       guard(name, request, async (provider) => {
-        await dependencies.limits.depart(request.address);
-        const browser = browserSecret(dependencies.cookies, request) ?? randomSecret();
+        const given = browserSecret(dependencies.cookies, request);
+        const browser = given ?? randomSecret();
         const state = randomSecret();
         const requestId = provider.config.kind === 'saml' ? `_${randomBytes(20).toString('hex')}` : null;
         const url = await addressOf(dependencies, provider, secretsOf(browser, state), requestId);
         const now = clock.now();
-        await insertFlow(database, {
+        const walk = {
           stateHash: digest(state),
           browserHash: digest(browser),
           provider: provider.id,
@@ -96,7 +107,8 @@ export function createFlow(dependencies: FlowDependencies): Flow {
           requestId,
           now,
           expiresAt: new Date(now.getTime() + minutes * 60_000),
-        });
+        };
+        await flows.insert(walk, given === undefined);
         const cookie = { name: cookieName, value: browser, maxAgeSeconds: minutes * 60, hostOnly: true };
         return { status: 303, location: url.href, cookies: [dependencies.cookies.write(cookie, request)] };
       }),
@@ -140,14 +152,18 @@ const causedByAnybody: ReadonlySet<string> = new Set([
   'IDENTITY_STATE_UNKNOWN',
   'IDENTITY_PROVIDER_NOT_FOUND',
   'IDENTITY_PROVIDER_UNAVAILABLE',
-  'SIGN_IN_LIMITED',
 ]);
 
 /** What is no matter of one person: the provider, or how it is set up. */
-const needsSomebody: ReadonlySet<string> = new Set(['IDENTITY_PROVIDER_UNAVAILABLE', 'IDENTITY_ANSWER_INVALID']);
+const needsSomebody: ReadonlySet<string> = new Set([
+  'IDENTITY_PROVIDER_UNAVAILABLE',
+  'IDENTITY_ANSWER_INVALID',
+  'IDENTITY_CLAIMS_TOO_LARGE',
+  'IDENTITY_MAPPING_TOO_COSTLY',
+]);
 
 /** Every end of a step that did not go well: told to the log, the audit and the person. */
-function createGuard({ audit, log, tried }: FlowDependencies, enabled: (name: string) => Promise<Provider>) {
+function createGuard({ audit, limits, log, tried }: FlowDependencies, enabled: (name: string) => Promise<Provider>) {
   return async (
     name: string,
     request: RequestFacts,
@@ -165,7 +181,7 @@ function createGuard({ audit, log, tried }: FlowDependencies, enabled: (name: st
       const { code, message } = error;
       const level = needsSomebody.has(code) ? 'warn' : 'info';
       log[level]({ provider: name, code, reason: message }, 'sign-in by an identity provider failed');
-      if (!causedByAnybody.has(code))
+      if (!causedByAnybody.has(code) && (await limits.isRecorded(request.address, false)))
         await audit.record({
           actor: { id: '', name: 'anonymous', kind: 'anonymous' },
           action: 'signIn',
@@ -238,14 +254,13 @@ async function takeOnce(
 }
 
 async function enter(
-  { arrive, cookies, limits }: FlowDependencies,
+  { arrive, cookies }: FlowDependencies,
   provider: Provider,
   identity: Identity,
   request: RequestFacts,
   next: string,
 ): Promise<Onward> {
   const { session, cookies: begun } = await arrive(provider, identity, request);
-  await limits.arrive(request.address);
   const location = session.secondFactor === 'due' ? withNext('/second-factor', next) : next;
   return { status: 303, location, cookies: [...begun, ...cookies.erase(cookieName)] };
 }

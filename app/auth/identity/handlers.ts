@@ -6,7 +6,7 @@ import type { HandlersOf } from '#contract/route.ts';
 import type { Database } from '#database/pool.ts';
 import type { People } from '../people/people.ts';
 import type { Flow } from './flow.ts';
-import { checkMapping, decideRole, groupsOf, standardRole, teamsOf } from './mapping.ts';
+import { beginMapping, checkMapping, decideRole, groupsOf, standardRole, teamsOf } from './mapping.ts';
 import type { RedirectKind } from './oidc.ts';
 import type { GithubProvider, OidcProvider, Provider, SamlProvider } from './provider.ts';
 import type { Providers } from './providers.ts';
@@ -66,8 +66,9 @@ function administration(dependencies: HandlerDependencies) {
       const { config } = await providers.get(params.provider);
       const { claims, roleMapping = config.roleMapping, teamSync = config.teamSync } = body;
       checkMapping(body.roleMapping, body.teamSync);
-      const { allowed, role = null, rule = null } = decideRole(roleMapping, claims);
-      const groups = groupsOf(teamSync, claims) ?? [];
+      const mapping = beginMapping(claims);
+      const { allowed, role = null, rule = null } = decideRole(roleMapping, mapping);
+      const groups = groupsOf(teamSync, mapping) ?? [];
       return { json: { allowed, role, rule, groups, ...teamsOf(teamSync, groups) } };
     },
     deleteIdentityLink: async ({ caller, params }) => {

@@ -1,11 +1,25 @@
 import { Fault } from '#base/errors.ts';
 import type { RoleMapping, TeamSync } from '#contract/identity.ts';
 import type { Finding } from '#contract/problem.ts';
+import { foldText } from './fold.ts';
 import { compileTemplate, type Template } from './template.ts';
 import { TemplateError } from './template-parse.ts';
+import { checkClaims, Work } from './work.ts';
 
 /** What a provider says of a person. Only own properties count. */
 export type Claims = Readonly<Record<string, unknown>>;
+
+/** Claims of a size that can be looked at, and what looking at them has cost so far. */
+export interface Mapping {
+  readonly claims: Claims;
+  readonly work: Work;
+}
+
+/** @throws Fault IDENTITY_CLAIMS_TOO_LARGE */
+export function beginMapping(claims: Claims): Mapping {
+  checkClaims(claims);
+  return { claims, work: new Work() };
+}
 
 export interface RoleDecision {
   /** false: strict, and no rule matches. */
@@ -19,10 +33,14 @@ export interface RoleDecision {
 /** The role of whom nothing else gives one. */
 export const standardRole = 'viewer';
 
-/** The first rule with an output gives the role. A mapping without rules decides only about people who are new. */
-export function decideRole(mapping: RoleMapping | undefined, claims: Claims): RoleDecision {
+/**
+ * The first rule with an output gives the role. A mapping without rules decides only about people who are new.
+ *
+ * Faults: IDENTITY_MAPPING_TOO_COSTLY | IDENTITY_CLAIMS_TOO_LARGE
+ */
+export function decideRole(mapping: RoleMapping | undefined, { claims, work }: Mapping): RoleDecision {
   if (mapping === undefined || mapping.rules.length === 0) return { allowed: mapping?.strict !== true };
-  const rule = mapping.rules.findIndex(({ expression }) => compiled(expression)(claims) !== '');
+  const rule = mapping.rules.findIndex(({ expression }) => compiled(expression)(claims, work) !== '');
   const found = mapping.rules[rule];
   if (found !== undefined) return { allowed: true, role: found.role, rule };
   return mapping.strict ? { allowed: false } : { allowed: true, role: mapping.defaultRole ?? standardRole };
@@ -31,9 +49,12 @@ export function decideRole(mapping: RoleMapping | undefined, claims: Claims): Ro
 const groupClaims = ['groups', 'group', 'memberOf', 'member_of', 'roles', 'role', 'teams', 'team'];
 const mostGroups = 2000;
 
-/** undefined: the provider did not say, because there are more groups than fit its answer (Entra does so). */
-export function groupsOf(sync: TeamSync | undefined, claims: Claims): readonly string[] | undefined {
-  if (sync?.groupsExpression !== undefined) return listFrom(compiled(sync.groupsExpression)(claims));
+/**
+ * Faults: IDENTITY_MAPPING_TOO_COSTLY | IDENTITY_CLAIMS_TOO_LARGE
+ * @returns undefined: the provider did not say, because there are more groups than fit its answer (Entra does so)
+ */
+export function groupsOf(sync: TeamSync | undefined, { claims, work }: Mapping): readonly string[] | undefined {
+  if (sync?.groupsExpression !== undefined) return listFrom(compiled(sync.groupsExpression)(claims, work));
   for (const name of groupClaims) {
     const groups = Object.hasOwn(claims, name) ? namesIn(claims[name]) : [];
     if (groups.length > 0) return groups;
@@ -108,4 +129,4 @@ function isCutOff(claims: Claims): boolean {
   return typeof names === 'object' && names !== null && Object.hasOwn(names, 'groups');
 }
 
-const fold = (text: string) => text.normalize('NFC').trim().toLowerCase();
+const fold = (text: string) => foldText(text.trim());

@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { Agent, request } from 'undici';
+import { isPrivateAddress, mayBeAsked } from './addresses.ts';
 
 export interface OutboundRequest {
   readonly method?: string;
@@ -23,11 +23,6 @@ export interface OutboundOptions {
 const timeoutMs = 10_000;
 const mostBytes = 1024 * 1024;
 
-/** Addresses that only this machine's or this network's own can reach. */
-const privateRanges = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGradeNat']);
-/** Of the cloud's metadata and the like; no identity provider lives there. */
-const neverRanges = new Set(['linkLocal', 'unspecified', 'broadcast', 'multicast', 'reserved']);
-
 export class OutboundError extends Error {}
 
 /**
@@ -48,7 +43,7 @@ export function createOutbound({ named, allowHttp }: OutboundOptions): Outbound 
       (may) =>
         systemLookup(host, { ...options, all: true }, (error, found) => {
           if (error !== null) return callback(error, '');
-          const allowed = found.filter(({ address }) => isAllowed(address, may));
+          const allowed = found.filter(({ address }) => mayBeAsked(address, may));
           const [first] = allowed;
           if (first === undefined) return callback(new OutboundError(`${host} has no address that may be asked`), '');
           return options.all === true ? callback(null, allowed) : callback(null, first.address, first.family);
@@ -63,7 +58,7 @@ export function createOutbound({ named, allowHttp }: OutboundOptions): Outbound 
       throw new OutboundError(`${new URL(url).origin} is not https`);
     // An address in the URL is not looked up.
     const address = hostname.replace(/^\[|\]$/g, '');
-    if (isIP(address) !== 0 && !isAllowed(address, await mayBePrivate()))
+    if (isIP(address) !== 0 && !mayBeAsked(address, await mayBePrivate()))
       throw new OutboundError(`${address} is not an address that may be asked`);
     const limit = AbortSignal.timeout(timeoutMs);
     const reply = await request(url, {
@@ -81,17 +76,10 @@ export function createOutbound({ named, allowHttp }: OutboundOptions): Outbound 
   };
 }
 
-function isAllowed(address: string, mayBePrivate: boolean): boolean {
-  if (!ipaddr.isValid(address)) return false;
-  const range = ipaddr.process(address).range();
-  if (neverRanges.has(range)) return false;
-  return mayBePrivate || !privateRanges.has(range);
-}
-
 async function isPrivateHost(hostname: string): Promise<boolean> {
   const address = hostname.replace(/^\[|\]$/g, '');
   const addresses = isIP(address) === 0 ? await resolve(address) : [address];
-  return addresses.some((each) => privateRanges.has(ipaddr.process(each).range()));
+  return addresses.some(isPrivateAddress);
 }
 
 const resolve = (host: string) =>

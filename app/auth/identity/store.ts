@@ -133,13 +133,3 @@ export async function listProvenProviders(db: Queryable): Promise<readonly strin
   );
   return rows.map(({ provider }) => provider);
 }
-
-/**
- * An account of an address that nobody had proved was perhaps made by somebody else than the owner of the mailbox, who
- * comes now: what that one knows of it, its password and tokens, goes.
- */
-export async function claimAccount(tx: Queryable, userId: string): Promise<void> {
-  await tx.query(`delete from auth.account where "userId" = $1 and "providerId" = 'credential'`, [userId]);
-  await tx.query('delete from tokens where user_id = $1', [userId]);
-  await tx.query('update auth."user" set "emailVerified" = true where id = $1', [userId]);
-}

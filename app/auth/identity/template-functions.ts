@@ -1,31 +1,47 @@
-/** The functions of the mapping language. Text is compared without regard to case, as group names are. */
+import type { Work } from './work.ts';
+
+type TemplateFunction = (work: Work, ...values: readonly unknown[]) => unknown;
+
+/**
+ * The functions of the mapping language. Text is compared without regard to case, as group names are. What each looks
+ * at is charged to `work` first.
+ */
 const functions = {
   /** Whether a list holds a value; a text counts as a list of one. */
-  includes: (list, value) => listOf(list).some((each) => same(each, value)),
-  equals: (one, other) => same(one, other),
-  notEquals: (one, other) => !same(one, other),
+  includes: (work, list, value) =>
+    Array.isArray(list)
+      ? work.foldAll(list).values.has(typeof value === 'string' ? work.fold(value) : value)
+      : isThere(list) && same(work, list, value),
+  equals: (work, one, other) => same(work, one, other),
+  notEquals: (work, one, other) => !same(work, one, other),
   /** Whether a text holds another one, or one text of a list does. */
-  contains: (text, part) =>
-    typeof part === 'string' &&
-    part !== '' &&
-    listOf(text).some((each) => typeof each === 'string' && fold(each).includes(fold(part))),
-  and: (...values) => values.every(isTrue),
-  or: (...values) => values.some(isTrue),
-  exists: (value) => value !== undefined && value !== null,
+  contains: (work, text, part) => {
+    if (typeof part !== 'string' || part === '') return false;
+    const { texts, characters } = work.foldAll(Array.isArray(text) ? text : [text]);
+    const wanted = work.fold(part);
+    work.spend(texts.length);
+    work.search(characters, wanted);
+    return texts.some((each) => each.includes(wanted));
+  },
+  and: (_, ...values) => values.every(isTrue),
+  or: (_, ...values) => values.some(isTrue),
+  exists: (_, value) => isThere(value),
   /** Text that holds JSON becomes the value, and every other value JSON. */
-  json: (value) => (typeof value === 'string' ? parsed(value) : (JSON.stringify(value) ?? '')),
+  json: (work, value) => (typeof value === 'string' ? work.parse(value) : work.stringify(value)),
   /** One property of each item. */
-  pluck: (list, key) =>
-    Array.isArray(list) && typeof key === 'string'
-      ? list.map((item) => propertyOf(item, key)).filter((each) => each !== undefined)
-      : [],
-} as const satisfies Readonly<Record<string, (...values: readonly unknown[]) => unknown>>;
+  pluck: (work, list, key) => {
+    if (!Array.isArray(list) || typeof key !== 'string') return [];
+    work.spend(list.length);
+    return list.map((item) => propertyOf(item, key)).filter((each) => each !== undefined);
+  },
+} as const satisfies Readonly<Record<string, TemplateFunction>>;
 
 export type HelperName = keyof typeof functions;
 export const helperNames = Object.keys(functions) as readonly HelperName[];
 
-export const callHelper = (name: HelperName, values: readonly unknown[]): unknown =>
-  (functions[name] as (...given: readonly unknown[]) => unknown)(...values);
+/** @throws Fault IDENTITY_MAPPING_TOO_COSTLY | IDENTITY_CLAIMS_TOO_LARGE */
+export const callHelper = (work: Work, name: HelperName, values: readonly unknown[]): unknown =>
+  (functions[name] as TemplateFunction)(work, ...values);
 
 /** As Handlebars has it: an empty list is false as well. */
 export const isTrue = (value: unknown): boolean => (Array.isArray(value) ? value.length > 0 : Boolean(value));
@@ -36,20 +52,9 @@ export function propertyOf(value: unknown, key: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[key];
 }
 
-function same(one: unknown, other: unknown): boolean {
-  if (typeof one === 'string' && typeof other === 'string') return fold(one) === fold(other);
+function same(work: Work, one: unknown, other: unknown): boolean {
+  if (typeof one === 'string' && typeof other === 'string') return work.fold(one) === work.fold(other);
   return one === other;
 }
 
-const fold = (text: string) => text.normalize('NFC').toLowerCase();
-
-const listOf = (value: unknown): readonly unknown[] =>
-  Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
+const isThere = (value: unknown) => value !== undefined && value !== null;

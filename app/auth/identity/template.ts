@@ -1,10 +1,17 @@
+import { Fault } from '#base/errors.ts';
 import { callHelper, isTrue, propertyOf } from './template-functions.ts';
-import { type Expression, type Node, type Nodes, parseTemplate, TemplateError } from './template-parse.ts';
+import { type Expression, type Node, type Nodes, parseTemplate } from './template-parse.ts';
+import { mostSteps, Work } from './work.ts';
 
-/** A checked expression: claims → text. White space around the text is cut. */
-export type Template = (claims: unknown) => string;
+/**
+ * A checked expression: claims → text. White space around the text is cut. What it costs is charged to `work`, which
+ * the rules of a mapping share.
+ *
+ * Faults: IDENTITY_MAPPING_TOO_COSTLY | IDENTITY_CLAIMS_TOO_LARGE
+ */
+export type Template = (claims: unknown, work?: Work) => string;
 
-const mostSteps = 10_000;
+/** Characters of one template. */
 const mostOutput = 65_536;
 
 /** Where the evaluation stands: the value that names are looked up in, what is above it, and the loop around it. */
@@ -20,30 +27,24 @@ interface Frame {
 }
 
 /**
- * Claims never run as code, and a template that would run long is ended: it then gives the empty text, which matches
- * nothing.
+ * Claims never run as code. A template that would run or print long is ended by a fault: nothing is concluded from half
+ * of it.
  *
  * @throws TemplateError that says what is wrong with the text
  */
 export function compileTemplate(text: string): Template {
   const nodes = parseTemplate(text);
-  return (claims) => {
-    try {
-      return new Run(claims).print(nodes).trim();
-    } catch (error) {
-      if (error instanceof TemplateError) return '';
-      throw error;
-    }
-  };
+  return (claims, work = new Work()) => new Run(claims, work).print(nodes).trim();
 }
 
 class Run {
-  #steps = 0;
   #printed = 0;
   readonly #root: unknown;
+  readonly #work: Work;
 
-  constructor(root: unknown) {
+  constructor(root: unknown, work: Work) {
     this.#root = root;
+    this.#work = work;
   }
 
   print(nodes: Nodes, frame: Frame = { value: this.#root }): string {
@@ -51,12 +52,12 @@ class Run {
   }
 
   #node(node: Node, frame: Frame): string {
-    this.#steps += 1;
-    if (this.#steps > mostSteps) throw new TemplateError('it takes too many steps');
+    this.#work.spend(1);
     if (node.kind === 'block') return this.#block(node, frame);
-    const text = node.kind === 'text' ? node.text : printed(this.#value(node.value, frame));
+    const text = node.kind === 'text' ? node.text : this.#text(this.#value(node.value, frame));
+    this.#work.read(text);
     this.#printed += text.length;
-    if (this.#printed > mostOutput) throw new TemplateError('it prints too much');
+    if (this.#printed > mostOutput) throw new Fault('IDENTITY_MAPPING_TOO_COSTLY', { steps: mostSteps });
     return text;
   }
 
@@ -66,7 +67,8 @@ class Run {
     if (name === 'each') return this.#each(value, then, otherwise, frame);
     if (name === 'with')
       return isTrue(value) ? this.print(then, { value, above: frame }) : this.print(otherwise, frame);
-    const isMet = name === 'if' ? isTrue(value) : name === 'unless' ? !isTrue(value) : isTrue(callHelper(name, values));
+    const isMet =
+      name === 'if' ? isTrue(value) : name === 'unless' ? !isTrue(value) : isTrue(callHelper(this.#work, name, values));
     return this.print(isMet ? then : otherwise, frame);
   }
 
@@ -77,6 +79,8 @@ class Run {
       : isObject
         ? Object.entries(value)
         : [];
+    // The items of an object are found by their names, which takes longer.
+    this.#work.spend(items.length * (Array.isArray(value) ? 1 : 3));
     if (items.length === 0) return this.print(otherwise, frame);
     return items
       .map(([key, item], index) => {
@@ -87,14 +91,15 @@ class Run {
   }
 
   #value(expression: Expression, frame: Frame): unknown {
-    this.#steps += 1;
-    if (this.#steps > mostSteps) throw new TemplateError('it takes too many steps');
+    this.#work.spend(1);
     if (expression.kind === 'literal') return expression.value;
     if (expression.kind === 'call')
       return callHelper(
+        this.#work,
         expression.name,
         expression.args.map((each) => this.#value(each, frame)),
       );
+    this.#work.spend(expression.up + expression.keys.length);
     let at: Frame | undefined = frame;
     for (let up = expression.up; up > 0; up--) at = at?.above;
     const start = this.#start(expression.at, at);
@@ -108,11 +113,11 @@ class Run {
     while (here !== undefined && here.loop === undefined) here = here.above;
     return here?.loop?.[at];
   }
-}
 
-/** A condition that does not hold prints nothing, so that `{{includes groups "admins"}}` can stand alone. */
-function printed(value: unknown): string {
-  if (value === undefined || value === null || value === false) return '';
-  if (typeof value === 'object') return JSON.stringify(value);
-  return String(value);
+  /** A condition that does not hold prints nothing, so that `{{includes groups "admins"}}` can stand alone. */
+  #text(value: unknown): string {
+    if (value === undefined || value === null || value === false) return '';
+    if (typeof value === 'object') return this.#work.stringify(value);
+    return String(value);
+  }
 }

@@ -33,6 +33,10 @@ const pageWords: Readonly<Partial<Record<ErrorCode, string>>> = {
   IDENTITY_DOMAIN: 'Addresses of your domain may not sign in this way.',
   IDENTITY_UNKNOWN: 'You have no account here, and signing in this way makes none. Please ask an administrator.',
   IDENTITY_DENIED: 'Nothing that the identity provider says of you gives you a role here. Please ask an administrator.',
+  IDENTITY_CLAIMS_TOO_LARGE:
+    'The identity provider says too much of you to be looked at. Please tell an administrator.',
+  IDENTITY_MAPPING_TOO_COSTLY:
+    'What the identity provider says of you takes too long to be looked at. Please tell an administrator.',
   IDENTITY_LINKED_OTHERWISE:
     'Your account here belongs to another account there. An administrator can remove that link.',
   IDENTITY_PROVIDER_UNAVAILABLE: 'The identity provider cannot be reached at present. Please try again later.',

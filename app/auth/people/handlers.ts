@@ -1,4 +1,5 @@
 import type { Handlers } from '#contract/routes.ts';
+import type { SecondFactor } from '../sign-in/second-factor.ts';
 import type { Tokens } from '../tokens.ts';
 import type { Roles } from './custom-roles.ts';
 import { createInvitationHandlers } from './invitation-handlers.ts';
@@ -18,6 +19,7 @@ export interface PeopleDoors {
   readonly invitations: Invitations;
   readonly serviceAccounts: ServiceAccounts;
   readonly tokens: Tokens;
+  readonly secondFactor: Pick<SecondFactor, 'state' | 'remove'>;
 }
 
 /** The handlers of everything about people and what they may do; those of one's own tokens are in access.ts. */

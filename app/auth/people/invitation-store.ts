@@ -35,6 +35,14 @@ export async function listInvitations(
   return rows;
 }
 
+/** Those that wait for this address; `team`: only the ones into it, or (null) into none. */
+export async function deleteInvitationsOf(tx: Queryable, email: string, team?: string | null): Promise<void> {
+  await tx.query(
+    `delete from invitations where email = $1 and used_at is null and ($2 or team is not distinct from $3)`,
+    [email, team === undefined, team ?? null],
+  );
+}
+
 /** One that waits; `lock`: nobody else gets it until the transaction ends. */
 export async function findInvitation(
   db: Queryable,
@@ -71,6 +79,11 @@ export async function lockInvitationsOf(tx: Queryable, email: string, now: Date)
 
 export async function useInvitation(tx: Queryable, id: string, userId: string, now: Date): Promise<void> {
   await tx.query('update invitations set used_at = $3, used_by = $2 where id = $1', [id, userId, now]);
+}
+
+/** Those that wait for somebody to come into this team. */
+export async function deleteInvitationsInto(tx: Queryable, team: string): Promise<void> {
+  await tx.query('delete from invitations where team = $1 and used_at is null', [team]);
 }
 
 /** @returns the one that waited, into one of these teams where they are named */

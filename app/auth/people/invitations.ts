@@ -14,6 +14,7 @@ import { checkNewPassword } from '../sign-in/password-rules.ts';
 import { keepRole } from './custom-roles.ts';
 import {
   deleteInvitation,
+  deleteInvitationsOf,
   findInvitation,
   type InvitationRow,
   insertInvitation,
@@ -119,6 +120,8 @@ export function createInvitations(dependencies: InvitationsDependencies): Invita
         if (team !== undefined && (await keepTeams(tx, [team])).length === 0)
           throw new Fault('TEAM_NOT_FOUND', { team });
         if ((await findPersonByEmail(tx, email)) !== undefined) throw new Fault('PERSON_EXISTS', { email });
+        // Who is invited once more, perhaps with another role, must not come in by the older link.
+        await deleteInvitationsOf(tx, email, row.team);
         await insertInvitation(tx, { ...row, hash: digestOf(token) });
       });
       if (send === 'mail') await mailer.send(mailOf(row, caller, link));
@@ -171,6 +174,7 @@ async function makePerson(
   if (userId === undefined) throw new Fault('PERSON_EXISTS', { email });
   if (team !== null) await saveMember(tx, { team, userId, role: null, source: 'manual' });
   await useInvitation(tx, id, userId, clock.now());
+  await deleteInvitationsOf(tx, email);
   return userId;
 }
 

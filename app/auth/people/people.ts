@@ -73,6 +73,8 @@ export interface People {
    * @throws Fault PERSON_NOT_FOUND | LAST_ADMINISTRATOR | GRANT_BEYOND_OWN
    */
   remove(id: string, by?: Caller): Promise<void>;
+  /** Somebody whom the caller may change, since they may do no more. @throws Fault PERSON_NOT_FOUND | GRANT_BEYOND_OWN */
+  reach(id: string, by: Caller): Promise<Person>;
   /** @throws Fault PERSON_NOT_FOUND | GRANT_BEYOND_OWN */
   signOut(id: string, by: Caller): Promise<void>;
   /**
@@ -125,6 +127,7 @@ export function createPeople({ database, auth, sessions }: PeopleDependencies): 
         await deletePerson(tx, id);
       });
     },
+    reach: async (id, by) => personOf(await reachable(database, id, by)),
     signOut: async (id, by) => {
       await reachable(database, id, by);
       await sessions.endAll(id);

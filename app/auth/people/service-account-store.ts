@@ -27,6 +27,11 @@ export async function findServiceAccount(db: Queryable, id: string): Promise<Ser
   return (await db.query<ServiceAccountRow>(`${accountRows} where a.id = $1`, [id])).rows[0];
 }
 
+/** Nobody else changes it until the transaction ends. */
+export async function lockServiceAccount(tx: Queryable, id: string): Promise<void> {
+  await tx.query('select from service_accounts where id = $1 for no key update', [id]);
+}
+
 export async function insertServiceAccount(
   tx: Queryable,
   account: Pick<ServiceAccountRow, 'id' | 'name' | 'role' | 'created_by'>,

@@ -12,6 +12,7 @@ import {
   findServiceAccount,
   insertServiceAccount,
   listServiceAccounts,
+  lockServiceAccount,
   type ServiceAccountRow,
   updateServiceAccount,
 } from './service-account-store.ts';
@@ -64,7 +65,9 @@ export function createServiceAccounts({ database, clock }: { database: Database;
             teams.map(({ team }) => team),
           );
           await insertServiceAccount(tx, { id, name, role, created_by: caller.name });
-          for (const each of teams) await addMember(tx, caller, { ...each, userId: id });
+          // In one order everywhere, so that two at once cannot wait for each other.
+          const sorted = [...teams].sort((a, b) => (a.team < b.team ? -1 : 1));
+          for (const each of sorted) await addMember(tx, caller, { ...each, userId: id });
         })
         .catch(taken(name));
       return find(database, caller, 'service-account:write', id);
@@ -72,6 +75,7 @@ export function createServiceAccounts({ database, clock }: { database: Database;
     change: async (caller, id, { name, role, disabled }) => {
       await database
         .transaction(async (tx) => {
+          await lockServiceAccount(tx, id);
           const { memberships } = await reach(tx, caller, id);
           const teams = memberships.filter((each) => each.role === null).map(({ team }) => team);
           if (role !== undefined) mustHold(caller, await keepRole(tx, role), teams);
@@ -82,6 +86,7 @@ export function createServiceAccounts({ database, clock }: { database: Database;
     },
     remove: (caller, id) =>
       database.transaction(async (tx) => {
+        await lockServiceAccount(tx, id);
         const account = await reach(tx, caller, id);
         await deleteServiceAccount(tx, id);
         return account;

@@ -26,6 +26,15 @@ export async function keepTeams(tx: Queryable, names: readonly string[]): Promis
   return rows.map(({ name }) => name);
 }
 
+/**
+ * `members`: nobody else changes who belongs to it until the transaction ends; `all`: nobody does anything about it.
+ * @returns whether there is one
+ */
+export async function lockTeam(tx: Queryable, name: string, what: 'members' | 'all'): Promise<boolean> {
+  const how = what === 'all' ? 'update' : 'no key update';
+  return (await tx.query(`select from teams where name = $1 for ${how}`, [name])).rowCount === 1;
+}
+
 export async function saveTeam(db: Queryable, name: string, title: string): Promise<void> {
   await db.query(
     'insert into teams (name, title) values ($1, $2) on conflict (name) do update set title = excluded.title',
@@ -44,10 +53,9 @@ export async function countProjects(tx: Queryable, team: string): Promise<number
   return rows[0]?.count ?? 0;
 }
 
-/** With its memberships. @returns whether there was one */
-export async function deleteTeam(tx: Queryable, name: string): Promise<boolean> {
-  const { rowCount } = await tx.query('delete from teams where name = $1', [name]);
-  return rowCount === 1;
+/** With its memberships. */
+export async function deleteTeam(tx: Queryable, name: string): Promise<void> {
+  await tx.query('delete from teams where name = $1', [name]);
 }
 
 export interface MemberRow {

@@ -3,15 +3,21 @@ import { Secret } from '#base/secret.ts';
 import { type Caller, teamsOf } from '#contract/caller.ts';
 import type { Handlers } from '#contract/routes.ts';
 import { checkNewPassword } from '../sign-in/password-rules.ts';
+import type { SecondFactor } from '../sign-in/second-factor.ts';
 import type { People, Person } from './people.ts';
 
 type UserHandlers = Pick<
   Handlers,
-  'listUsers' | 'createUser' | 'getUser' | 'changeUser' | 'deleteUser' | 'signOutUser'
+  'listUsers' | 'createUser' | 'getUser' | 'changeUser' | 'deleteUser' | 'signOutUser' | 'removeSecondFactor'
 >;
 
+interface UserDoors {
+  readonly people: People;
+  readonly secondFactor: Pick<SecondFactor, 'state' | 'remove'>;
+}
+
 /** People, as far as the caller shares a team with them. */
-export function createUserHandlers({ people }: { readonly people: People }): UserHandlers {
+export function createUserHandlers({ people, secondFactor }: UserDoors): UserHandlers {
   const find = async (caller: Caller, id: string) => {
     const person = await people.find(id);
     if (person === undefined || !sees(caller, person)) throw new Fault('PERSON_NOT_FOUND', { person: id });
@@ -56,6 +62,15 @@ export function createUserHandlers({ people }: { readonly people: People }): Use
     signOutUser: async ({ caller, params: { user } }) => {
       await people.signOut(user, caller);
       return { audit: { target: user } };
+    },
+    removeSecondFactor: async ({ caller, params: { user } }) => {
+      // Who only has somebody else's session must not come to be rid of it.
+      if (user === caller.id) throw new Fault('SECOND_FACTOR_OWN');
+      const person = await people.reach(user, caller);
+      const before = await secondFactor.state(user);
+      await secondFactor.remove(user);
+      await people.signOut(user, caller);
+      return { audit: { target: person.email, before, after: await secondFactor.state(user) } };
     },
   };
 }

@@ -79,7 +79,8 @@ function openHandlers({ database, signIn, sessions }: SignInDoors): OpenHandlers
         checkCsrf(sessions, session, request);
         await sessions.end(session.userId, session.id);
       }
-      return { ...done, cookies: sessions.farewell, audit: { target: session?.userId ?? 'nobody' } };
+      const audit = session && { target: session.userId };
+      return { ...done, cookies: sessions.farewell, ...(audit && { audit }) };
     },
   };
 }

@@ -3,16 +3,11 @@ import ipaddr from 'ipaddr.js';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Database, Queryable } from '#database/pool.ts';
-
-/** So many in so long. A window begins with its first try and ends by itself; nothing prolongs it. */
-export interface Allowance {
-  readonly most: number;
-  readonly seconds: number;
-}
+import { type Allowance, type Count, type Full, putBack, release, takeBuckets, takeWindows } from './counts.ts';
 
 /** One attempt, counted before the password is looked at, so that many at once cannot slip through. */
 export interface Attempt {
-  /** The address is good: for the account, or for somebody else who signed in from there. */
+  /** The address is good: for the account, or for somebody else who signed in from there, and it is not overrun now. */
   readonly known: boolean;
   /** The password was right: the attempt is taken back, and the address is known as good for the account. */
   succeeded(): Promise<void>;
@@ -22,16 +17,22 @@ export interface Attempt {
 
 export interface SignInLimits {
   /**
-   * @param admit asked before anything is counted; what it throws ends the attempt
+   * @param account may be nobody's: whether it is one (`exists`) shows in no answer
+   * @param admit asked before anything is counted, once for each way in; what it throws ends the attempt
    * @throws Fault SIGN_IN_LIMITED
    */
-  attempt(address: string, account: string, admit?: (known: boolean) => void): Promise<Attempt>;
+  attempt(
+    address: string,
+    account: { readonly name: string; readonly exists: boolean },
+    admit?: (known: boolean) => void,
+  ): Promise<Attempt>;
   /** What was proven otherwise (a mailed link): the address is good for the account. */
   trust(address: string, account: string): Promise<void>;
-  /** Somebody sets out for an identity provider; what is kept of it costs room. @throws Fault SIGN_IN_LIMITED */
-  depart(address: string): Promise<void>;
-  /** They came back as somebody: it counts no more. */
-  arrive(address: string): Promise<void>;
+  /**
+   * Whether the audit is told of one more failure. Those of people who exist always are: their accounts have limits. Of
+   * what strangers make up it is told so many.
+   */
+  isRecorded(address: string, ofPerson: boolean): Promise<boolean>;
   /**
    * A code of the second factor, counted for the person wherever it comes from. Nothing but time takes a failure back.
    * @throws Fault SIGN_IN_LIMITED
@@ -46,12 +47,18 @@ export type MailKind = 'code' | 'reset' | 'register';
 export interface SignInLimitsOptions {
   readonly database: Database;
   readonly clock: Clock;
-  /** Failures of one account. Default: 10 in 15 minutes. */
+  /** Failures of one account. Default: 10, and as many again in 15 minutes. */
   readonly perAccount?: Allowance;
-  /** Failures from one address (of IPv6: one /64). Default: 30 in 15 minutes. */
+  /** Failures from one address (of IPv6: one /64). Default: 30, and as many again in 15 minutes. */
   readonly perAddress?: Allowance;
-  /** Sign-ins by an identity provider that one address begins and does not end. Default: 60 in 15 minutes. */
-  readonly departures?: Allowance;
+  /** Beyond that, failures of accounts that exist and are new to the address. Default: 60, and as many in 15 minutes. */
+  readonly beyond?: Allowance;
+  /** And of each account there. Default: 1, and another one in 5 minutes. */
+  readonly beyondEach?: Allowance;
+  /** Failures of strangers from one address that are recorded. Default: 60 in an hour. */
+  readonly recordedFrom?: Allowance;
+  /** The same from all addresses together. Default: 1000 in an hour. */
+  readonly recorded?: Allowance;
   /** Wrong codes of one person; every one of them holds. Default: 5 in 15 minutes and 20 in a day. */
   readonly codes?: readonly Allowance[];
 }
@@ -60,124 +67,100 @@ const quarterOfAnHour = 15 * 60;
 const hour = 60 * 60;
 const mailsTo: Allowance = { most: 5, seconds: hour };
 const mailsFrom: Allowance = { most: 20, seconds: hour };
-
-interface Count {
-  readonly key: Buffer;
-  readonly allowance: Allowance;
-  /** How the fault names it. */
-  readonly what: string;
-}
+const here = 'from this address';
 
 /**
- * Slows down guessing, by address and by account. An address from which an account was signed in to before has a count
- * of its own for it, so that a stranger's guesses do not lock the owner out. Kept in the database: neither a restart nor
- * another replica forgets.
+ * Slows down guessing, by address and by account; what was used up comes back evenly. Kept in the database: neither a
+ * restart nor another replica forgets.
+ *
+ * Behind a proxy whose word is not believed everybody has one address, and a stranger among them uses up its count. So:
+ * - An account that was signed in to from there before has a count of its own there, and no other one.
+ * - Beyond the count of the address each other account still gets through there now and then. What is made up costs the
+ *   others nothing: only accounts that exist use up what there is of that. Both are refused, hashed and answered alike.
  */
 export function createSignInLimits(options: SignInLimitsOptions): SignInLimits {
   const { database, clock } = options;
-  const perAccount = options.perAccount ?? { most: 10, seconds: quarterOfAnHour };
-  const perAddress = options.perAddress ?? { most: 30, seconds: quarterOfAnHour };
-  const departures = options.departures ?? { most: 60, seconds: quarterOfAnHour };
+  const {
+    perAccount = { most: 10, seconds: quarterOfAnHour },
+    perAddress = { most: 30, seconds: quarterOfAnHour },
+    beyond = { most: 60, seconds: quarterOfAnHour },
+    beyondEach = { most: 1, seconds: 5 * 60 },
+    recordedFrom = { most: 60, seconds: hour },
+    recorded = { most: 1000, seconds: hour },
+  } = options;
   const codes = options.codes ?? [
     { most: 5, seconds: quarterOfAnHour },
     { most: 20, seconds: 24 * hour },
   ];
-  const take = async (counts: readonly Count[]) => takeAll(database, clock.now(), counts);
-  const giveBack = (counts: readonly Count[]) => release(database, counts);
+  const count = async (counts: readonly Count[]) => takeWindows(database, clock.now(), counts);
+  const draw = async (counts: readonly Count[]) => takeBuckets(database, clock.now(), counts);
   const trust = (address: string, account: string) => know(database, goodKeysOf(address, account), clock.now());
-  const departuresOf = (address: string): readonly Count[] => [
-    { key: keyOf('departure', networkOf(address)), allowance: departures, what: 'from this address' },
-  ];
-  const refusal = (full: Full) => new Fault('SIGN_IN_LIMITED', { what: full.what, seconds: full.seconds });
+
+  /** The counts of an attempt, in the order in which they are tried: the next only where an address was overrun. */
+  const waysOf = (good: GoodKeys, network: string, account: { name: string; exists: boolean }, isOwn: boolean) => {
+    const forAccount = { key: keyOf('account', account.name), allowance: perAccount, what: 'for this account' };
+    if (isOwn) return [[{ ...forAccount, key: good.pair }]];
+    const each = { key: keyOf('beyond', network, account.name), allowance: beyondEach, what: here };
+    const all = { key: keyOf('beyond', network), allowance: beyond, what: here, cost: account.exists ? 1 : 0 };
+    return [
+      [{ key: keyOf('address', network), allowance: perAddress, what: here }, forAccount],
+      [each, all, forAccount],
+    ];
+  };
 
   return {
     attempt: async (address, account, admit = () => {}) => {
-      const good = goodKeysOf(address, account);
+      const good = goodKeysOf(address, account.name);
       const found = await findKnown(database, good);
-      const known = found.length > 0;
-      admit(known);
       const isOwn = found.some((key) => key.equals(good.pair));
-      const counts = [
-        { key: keyOf('address', networkOf(address)), allowance: perAddress, what: 'from this address' },
-        { key: isOwn ? good.pair : keyOf('account', account), allowance: perAccount, what: 'for this account' },
-      ];
-      const full = await take(counts);
-      if (full !== undefined) throw refusal(full);
-      const withdrawn = () => giveBack(counts);
-      const succeeded = async () => {
-        await withdrawn();
-        await trust(address, account);
-      };
-      return { known, succeeded, withdrawn };
+      let full: Full | undefined;
+      for (const [at, counts] of waysOf(good, networkOf(address), account, isOwn).entries()) {
+        const known = found.length > 0 && at === 0;
+        admit(known);
+        full = await draw(counts);
+        if (full !== undefined && full.what !== here) break;
+        if (full !== undefined) continue;
+        const withdrawn = () => putBack(database, counts);
+        const succeeded = async () => {
+          await withdrawn();
+          await trust(address, account.name);
+        };
+        return { known, succeeded, withdrawn };
+      }
+      throw new Fault('SIGN_IN_LIMITED', { what: full?.what ?? here, seconds: full?.seconds ?? 1 });
     },
     trust,
-    depart: async (address) => {
-      const full = await take(departuresOf(address));
-      if (full !== undefined) throw refusal(full);
+    isRecorded: async (address, ofPerson) => {
+      const cost = ofPerson ? 0 : 1;
+      const counts = [
+        { key: keyOf('recorded', networkOf(address)), allowance: recordedFrom, what: here, cost },
+        { key: keyOf('recorded'), allowance: recorded, what: '', cost },
+      ];
+      const full = await draw(counts);
+      return ofPerson || full === undefined;
     },
-    arrive: (address) => giveBack(departuresOf(address)),
     code: async (userId) => {
       const counts = codes.map((allowance) => ({
         key: keyOf('code', userId, String(allowance.seconds)),
         allowance,
         what: 'with a second factor',
       }));
-      const full = await take(counts);
-      if (full !== undefined) throw refusal(full);
-      return { succeeded: () => giveBack(counts) };
+      const full = await count(counts);
+      if (full !== undefined) throw new Fault('SIGN_IN_LIMITED', { what: full.what, seconds: full.seconds });
+      return { succeeded: () => release(database, counts) };
     },
     mail: async (what, to, address) => {
-      const place = address === undefined ? undefined : networkOf(address);
-      const counts = [
-        { key: keyOf('mail', what, to), allowance: mailsTo, what: '' },
-        ...(place === undefined ? [] : [{ key: keyOf('mail', what, 'from', place), allowance: mailsFrom, what: '' }]),
-      ];
-      const full = await take(counts);
+      const good = address === undefined ? undefined : goodKeysOf(address, to);
+      const found = good === undefined ? [] : await findKnown(database, good);
+      const isOwn = found.some((key) => good?.pair.equals(key));
+      const counts = [{ key: keyOf('mail', what, to), allowance: mailsTo, what: '' }];
+      // Strangers behind the same proxy do not keep anybody from a new password.
+      if (address !== undefined && !isOwn)
+        counts.push({ key: keyOf('mail', what, 'from', networkOf(address)), allowance: mailsFrom, what: '' });
+      const full = await count(counts);
       if (full !== undefined) throw new Fault('TOO_MANY_REQUESTS', { seconds: full.seconds });
     },
   };
-}
-
-interface Full {
-  readonly what: string;
-  /** Until the window ends. */
-  readonly seconds: number;
-}
-
-/** One of each, or none at all. @returns the first one that is full */
-async function takeAll(database: Database, now: Date, counts: readonly Count[]): Promise<Full | undefined> {
-  const taken = await takeEach(database, now, counts);
-  const at = counts.findIndex(({ allowance }, index) => taken[index]!.count > allowance.most);
-  if (at < 0) return undefined;
-  await release(database, counts);
-  const leftMs = taken[at]!.ends_at.getTime() - now.getTime();
-  return { what: counts[at]!.what, seconds: Math.max(1, Math.ceil(leftMs / 1000)) };
-}
-
-async function takeEach(db: Queryable, now: Date, counts: readonly Count[]) {
-  const sorted = [...counts].sort((a, b) => a.key.compare(b.key)); // no two callers wait for each other
-  const { rows } = await db.query<{ key: Buffer; count: number; ends_at: Date }>(
-    `insert into sign_in_attempts as a (key, count, ends_at)
-     select key, 1, $2::timestamptz + make_interval(secs => seconds)
-       from unnest($1::bytea[], $3::integer[]) as t (key, seconds)
-     on conflict (key) do update set
-       count = case when a.ends_at <= $2 then 1 else a.count + 1 end,
-       ends_at = case when a.ends_at <= $2 then excluded.ends_at else a.ends_at end
-     returning key, count, ends_at`,
-    [sorted.map(({ key }) => key), now, sorted.map(({ allowance }) => allowance.seconds)],
-    'sign_in_take',
-  );
-  return counts.map(({ key }) => rows.find((row) => row.key.equals(key))!);
-}
-
-async function release(db: Queryable, counts: readonly Count[]): Promise<void> {
-  if (counts.length === 0) return;
-  await db.query(
-    `update sign_in_attempts set count = count - 1 where count > 0 and key in
-       (select key from sign_in_attempts where key = any($1) order by key for update)`,
-    [counts.map(({ key }) => key)],
-    'sign_in_release',
-  );
 }
 
 /** What is kept of a sign-in: that the account was signed in to from there, and that somebody was. */

@@ -59,7 +59,8 @@ export function createPasswords({ auth, database, limits, clock }: PasswordsDepe
   };
 
   const check = async (account: string, password: Secret, address: string, hash: string | undefined) => {
-    const attempt = await limits.attempt(address, account, (known) => {
+    const asked = { name: account, exists: hash !== undefined };
+    const attempt = await limits.attempt(address, asked, (known) => {
       // A flood that is turned away anyway shall not cost the database a write each.
       if (auth.isBusy(laneOf(known))) throw new Fault('TOO_MANY_REQUESTS', { seconds: 2 });
     });

@@ -8,6 +8,7 @@ import type { Database } from '#database/pool.ts';
 import type { Mailer } from '#notify/mail.ts';
 import type { Auth } from '../better-auth.ts';
 import type { PasswordSignIn } from '../identity/password-gate.ts';
+import { claimAccount, recordClaim } from './claim.ts';
 import type { SignInLimits } from './limits.ts';
 import type { MailedLinks } from './mailed-links.ts';
 import { checkNewPassword } from './password-rules.ts';
@@ -26,7 +27,10 @@ export interface SignIn {
   register(wish: { email: string; name: string; password: Secret }, request: RequestFacts): Promise<void>;
   /** Mails a link if there is such a person; the same answer, after the same time, if not. @throws Fault MAIL_OFF | TOO_MANY_REQUESTS */
   requestReset(email: string, request: RequestFacts): Promise<void>;
-  /** Ends every session. The link works once. A second factor is still asked for at the next sign-in. @throws Fault LINK_INVALID | PASSWORD_WEAK */
+  /**
+   * Ends every session. The link works once. A second factor is still asked for at the next sign-in, unless the address
+   * is proven only now: then nothing of the account's past is kept (claim.ts). @throws Fault LINK_INVALID | PASSWORD_WEAK
+   */
   reset(token: Secret, password: Secret, request: RequestFacts): Promise<void>;
   /** @throws Fault LINK_INVALID */
   verifyEmail(token: Secret): Promise<void>;
@@ -60,7 +64,7 @@ const noticeMs = 24 * 60 * 60_000;
 export function createSignIn(dependencies: SignInDependencies): SignIn {
   const { auth, database, passwords, limits, sessions, links, passwordsAllowed, passwordChanged } = dependencies;
   const { mailer, audit, log } = dependencies;
-  const recorder = createRecorder(audit, database);
+  const recorder = createRecorder(dependencies);
 
   /** Before a password is looked at nobody's role is known, and afterwards it counts. */
   const wantPasswords = async (person?: Pick<SignInRow, 'role'>) => {
@@ -84,31 +88,34 @@ export function createSignIn(dependencies: SignInDependencies): SignIn {
   };
 
   return {
-    withPassword: (email, password, request) =>
-      recorder.around('signIn', email, request, async () => {
-        await wantPasswords();
+    withPassword: async (email, password, request) => {
+      await wantPasswords();
+      return recorder.around('signIn', email, request, async () => {
         const person = await passwords.verify(email, password, request.address);
         if (person === undefined) throw new Fault('CREDENTIALS_WRONG');
         await wantPasswords(person);
         return sessions.begin(person.id, request, 'password');
-      }),
-    register: ({ email, name, password }, request) =>
-      recorder.around('register', email, request, async () => {
-        if (!dependencies.allowRegistration) throw new Fault('REGISTRATION_CLOSED');
-        await wantPasswords({ role: registeredRole });
-        if (!mailer.enabled) throw new Fault('MAIL_OFF');
-        checkNewPassword(password, { email, name });
+      });
+    },
+    register: async ({ email, name, password }, request) => {
+      if (!dependencies.allowRegistration) throw new Fault('REGISTRATION_CLOSED');
+      await wantPasswords({ role: registeredRole });
+      if (!mailer.enabled) throw new Fault('MAIL_OFF');
+      checkNewPassword(password, { email, name });
+      await recorder.around('register', email, request, async () => {
         await limits.mail('register', accountOf(email), request.address);
         const passwordHash = await auth.hash(password, 'stranger');
         await links.wish({ kind: 'register', email: accountOf(email), name, passwordHash });
-      }),
-    requestReset: (email, request) =>
-      recorder.around('requestReset', email, request, async () => {
-        await wantPasswords();
-        if (!mailer.enabled) throw new Fault('MAIL_OFF');
+      });
+    },
+    requestReset: async (email, request) => {
+      await wantPasswords();
+      if (!mailer.enabled) throw new Fault('MAIL_OFF');
+      await recorder.around('requestReset', email, request, async () => {
         await limits.mail('reset', accountOf(email), request.address);
         await links.wish({ kind: 'reset', email: accountOf(email) });
-      }),
+      });
+    },
     reset: async (token, password, request) => {
       await wantPasswords();
       const { email } = await links.look('reset', token);
@@ -120,8 +127,9 @@ export function createSignIn(dependencies: SignInDependencies): SignIn {
         checkNewPassword(password, person);
         const link = await links.take('reset', token);
         if (link.user_id !== person.id) throw new Fault('LINK_INVALID');
+        const claimed = await database.transaction((tx) => claimAccount(tx, person.id));
+        await recordClaim(audit, { person, claimed, by: 'mailed link', request });
         await setPassword(person, password);
-        await auth.setEmailVerified(person.id);
         await limits.trust(request.address, email);
       });
     },
@@ -153,8 +161,11 @@ export function createSignIn(dependencies: SignInDependencies): SignIn {
 /** As the database has it, whatever was typed. */
 const accountOf = (email: string) => email.trim().toLowerCase();
 
-/** Tells the audit of sign-ins and passwords, those that failed too. */
-function createRecorder(audit: Audit, database: Database) {
+/**
+ * Tells the audit of sign-ins and passwords, those that failed too. What the settings alone refuse is none of its
+ * business, and of what strangers make up it is told so much: nobody fills the disk.
+ */
+function createRecorder({ audit, database, limits, log }: SignInDependencies) {
   /** What nobody's address is, was perhaps typed into the wrong field: it is not written down. */
   const actorOf = async (email: string): Promise<AuditEntry['actor']> => {
     const account = accountOf(email);
@@ -167,6 +178,8 @@ function createRecorder(audit: Audit, database: Database) {
       const record = async (end: Pick<AuditEntry, 'outcome' | 'detail'>) => {
         const actor = await actorOf(email);
         const { address, id: requestId } = request;
+        if (!(await limits.isRecorded(address, actor.kind === 'user')))
+          return log.info({ action, ...end, address, request: requestId }, 'more of strangers than is recorded');
         const userAgent = request.header('user-agent')?.slice(0, 200) ?? '';
         await audit.record({ actor, action, target: `people/${actor.name}`, address, userAgent, requestId, ...end });
       };
@@ -175,7 +188,7 @@ function createRecorder(audit: Audit, database: Database) {
         await record({ outcome: 'done' });
         return result;
       } catch (error) {
-        // Of those that came too often the ones before are recorded: nobody fills the disk with the rest.
+        // Of those that came too often the ones before are recorded.
         if (Fault.is(error) && error.status !== 429) await record({ outcome: 'failed', detail: { code: error.code } });
         throw error;
       }

@@ -14,7 +14,7 @@ export interface SignInRow {
 }
 
 const person = `select u.id, u.email, u.name, u.role, a.password as hash, coalesce(p.disabled, false) as disabled,
-    exists (select from auth.account o where o."userId" = u.id and o."providerId" <> 'credential') as federated
+    exists (select from identity_links l where l.user_id = u.id) as federated
   from auth."user" u
   left join auth.account a on a."userId" = u.id and a."providerId" = 'credential'
   left join people_state p on p.user_id = u.id`;

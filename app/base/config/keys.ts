@@ -14,6 +14,8 @@ const publicKeys = new Set([
   'dghpcybpcybhihnly3jldcbrzxkgzm9yigrlbw8gchvycg9zzxm',
   'something-really-really-secret-12345',
   '<your-generated-secret>',
+  'your-dev-secret-key',
+  'your-secret-key',
   'keyboard cat',
 ]);
 /** Words that no generator makes, and everybody who writes an example does. */

@@ -46,7 +46,7 @@ export const listeningRows = {
   }),
   consolePort: setting({
     names: ['CONSOLE_PORT', 'FRONTEND_PORT'],
-    about: 'Port of the console; until it exists, of the API documentation page.',
+    about: 'Port of sign-in and account pages, and of the console once it exists. It serves the same as API_PORT.',
     standard: '3000',
     ignores: ignoresServiceLink,
     read: port,

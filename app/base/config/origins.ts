@@ -97,7 +97,12 @@ export function placesOf(values: Values<typeof originRows>, findings: Findings):
     );
   if (values.cookieSecure === false && findings.production)
     findings.warn('COOKIE_SECURE=false does not count in production: cookies are sent over HTTPS only.');
+  if (values.trustedProxies === undefined && findings.production)
+    findings.warn(
+      'TRUSTED_PROXIES is not set: behind an ingress, a load balancer or any other proxy everybody then comes from one address, and the limits of signing in cannot tell a stranger from anybody else. Set it to the addresses or networks of the proxies; without a proxy leave it.',
+    );
   adviseOnDomains(values, projectsDomain, findings);
+  adviseOnFrontend(frontend, findings);
   return {
     projectsDomain,
     cookieSecure: findings.production || (values.cookieSecure ?? frontend?.startsWith('https:') ?? false),
@@ -126,6 +131,16 @@ function cookieDomainOf(given: string | undefined, projectsDomain: string, findi
     `COOKIE_DOMAIN ${given} reaches ${projectsDomain}, where projects are served: every project would get the session of its visitors. It is not used; the cookie is for one host only. Serve projects on a domain of their own (PROJECTS_DOMAIN).`,
   );
   return undefined;
+}
+
+/** Cookies of production are sent over HTTPS alone; a browser takes them over HTTP from this very machine only. */
+function adviseOnFrontend(frontend: string | undefined, findings: Findings): void {
+  if (!findings.production || frontend === undefined || frontend.startsWith('https:')) return;
+  const { hostname } = new URL(frontend);
+  if (hostname === 'localhost' || hostname === '127.0.0.1' || hostname.endsWith('.localhost')) return;
+  findings.warn(
+    `FRONTEND_URL ${frontend} is plain HTTP in production: browsers send no session cookie there, so nobody can sign in. Serve Plinth over HTTPS, and write https:// here.`,
+  );
 }
 
 /** Hosts below one registered domain are the same site to a browser. */

@@ -39,6 +39,7 @@ create table identity_flows (
   expires_at   timestamptz not null
 );
 create index identity_flows_end on identity_flows (expires_at);
+create index identity_flows_browser on identity_flows (browser_hash);
 
 -- SAML assertions that were taken, until they would have expired by themselves.
 create table identity_assertions (

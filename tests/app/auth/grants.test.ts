@@ -109,6 +109,77 @@ describe('nobody grants what they do not hold', () => {
     expect((await send(leader.headers, 'PUT', '/teams/mine', {})).code).toBe('FORBIDDEN');
   });
 
+  test('a team leader takes nobody down or out who may do more there, for whichever reason they do', async () => {
+    const held = { 'team:write': 'team', 'team:read': 'team', 'project:read': 'team' };
+    await put('teamlead', held);
+    const leader = await newcomer('reader', { shop: 'teamlead' });
+    const path = (id: string) => `/teams/shop/members/${id}`;
+    const rolesOf = async (id: string) =>
+      (await send(root, 'GET', '/teams/shop/members')).json.items
+        .filter((member: { id: string }) => member.id === id)
+        .map(({ role }: { role: string | null }) => role);
+    const stays = async (id: string) => {
+      const before = await rolesOf(id);
+      for (const [method, body] of [
+        ['PUT', { role: 'reader' }],
+        ['PUT', { role: 'teamlead' }],
+        ['DELETE', undefined],
+      ] as const)
+        expect((await send(leader.headers, method, path(id), body)).code, method).toBe('GRANT_BEYOND_OWN');
+      expect(await rolesOf(id)).toEqual(before);
+    };
+    await stays((await newcomer('reader', { shop: 'editor' })).id);
+    // By the role of the organization.
+    await stays((await newcomer('editor', { shop: null })).id);
+    // For two reasons, of which the one that comes first in a list may less.
+    const twice = await newcomer('reader', { shop: 'editor' });
+    await access.people.syncTeams(twice.id, 'identity:okta', ['shop']);
+    expect(await rolesOf(twice.id)).toEqual([null, 'editor']);
+    await stays(twice.id);
+    const equal = await newcomer('reader', { shop: 'teamlead' });
+    expect((await send(leader.headers, 'PUT', path(equal.id), { role: 'reader' })).status).toBe(200);
+    expect((await send(leader.headers, 'DELETE', path(equal.id))).status).toBe(204);
+  });
+
+  test('nor while somebody else lifts them up', async () => {
+    await put('teamlead', { 'team:write': 'team', 'team:read': 'team', 'project:read': 'team' });
+    const leader = await newcomer('reader', { shop: 'teamlead' });
+    const people = await Promise.all(Array.from({ length: 8 }, () => newcomer('reader', { shop: 'reader' })));
+    await Promise.all(
+      people.flatMap(({ id }) => [
+        send(root, 'PUT', `/teams/shop/members/${id}`, { role: 'editor' }),
+        send(leader.headers, 'PUT', `/teams/shop/members/${id}`, { role: 'teamlead' }),
+        send(leader.headers, 'DELETE', `/teams/shop/members/${id}`),
+      ]),
+    );
+    const { items } = (await send(root, 'GET', '/teams/shop/members')).json;
+    const roleOf = (id: string) => items.find((member: { id: string }) => member.id === id)?.role;
+    expect(people.map(({ id }) => roleOf(id))).toEqual(people.map(() => 'editor'));
+  });
+
+  test('nor a service account, while somebody else lifts it up', async () => {
+    await put('keeper', {
+      'service-account:read': 'organization',
+      'service-account:write': 'organization',
+      'project:read': 'organization',
+    });
+    const keeper = await newcomer('keeper');
+    const wish = { name: 'lifted', role: 'reader', teams: [{ team: 'shop' }] };
+    const { id } = (await send(root, 'POST', '/service-accounts', wish)).json;
+    const waiting = async () => {
+      const sql = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+      return (await db.database.query(sql)).rowCount;
+    };
+    const held = await db.database.transaction(async (tx) => {
+      await tx.query(`update service_accounts set role = 'writer' where id = $1`, [id]);
+      const lowered = send(keeper.headers, 'PATCH', `/service-accounts/${id}`, { role: 'reader' });
+      await expect.poll(waiting, { interval: 5 }).toBe(1);
+      return { lowered };
+    });
+    expect((await held.lowered).code).toBe('GRANT_BEYOND_OWN');
+    expect((await send(root, 'GET', `/service-accounts/${id}`)).json.role).toBe('writer');
+  });
+
   test('an invitation', async () => {
     const invite = (role: string) => ({ email: 'guest@example.com', role, team: 'shop' });
     await beyond('POST', '/invitations', invite('writer'), ['project:write']);

@@ -178,6 +178,18 @@ describe('whoever invites', () => {
   });
 });
 
+test('who is invited once more comes in by the newer link alone, with what that one says', async () => {
+  const email = guest();
+  const tokens: string[] = [];
+  for (const role of ['editor', 'viewer']) {
+    const { json } = await send(root, 'POST', '', { email, role, team: 'shop' });
+    tokens.push(tokenIn(json.link));
+  }
+  const accept = (token = '') => send({}, 'POST', '/accept', { token, name: 'Gus', password: goodPassword });
+  expect([(await accept(tokens[0])).code, (await accept(tokens[1])).status]).toEqual(['LINK_INVALID', 201]);
+  expect((await access.people.findByEmail(email))?.role).toBe('viewer');
+});
+
 describe('turned off', () => {
   test('by AUTH_DISABLE_INVITATIONS: none is made, read or accepted', async () => {
     const { token } = await invite();

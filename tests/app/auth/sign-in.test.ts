@@ -251,11 +251,7 @@ describe('a mailed link', () => {
 
   test('is not for who signs in with an identity provider', async () => {
     const id = await house.auth.addPerson({ email: 'sso@example.com', name: 'S', role: 'viewer', emailVerified: true });
-    await db.database.query(
-      `insert into auth.account (id, "accountId", "providerId", "userId", "createdAt", "updatedAt")
-       values ('acc_x', 'x', 'okta', $1, now(), now())`,
-      [id],
-    );
+    await db.database.query("insert into identity_links (provider, subject, user_id) values ('idp_x', 'x', $1)", [id]);
     await ask('sso@example.com');
     await house.delivered();
     expect(house.mails).toMatchObject([{ to: 'sso@example.com', subject: 'Signing in to Plinth' }]);

@@ -71,3 +71,13 @@ test('of many starts at once exactly one gets it, and the others name it', async
   expect(winners).toHaveLength(1);
   expect(said.filter((line) => line === `DATA_DIR_IN_USE ${winners[0]?.pid}`)).toHaveLength(5);
 });
+
+test('a directory that cannot be made is named at once', async () => {
+  writeFileSync(join(temporary, 'a-file'), '');
+  const path = join(temporary, 'a-file', 'data');
+  await expect(claimDataDirectory(path, { clock })).rejects.toMatchObject({ code: 'DATA_DIR_UNUSABLE' });
+});
+
+test.skipIf(process.platform !== 'linux')('neither is it tried for ever where nothing can be made', async () => {
+  await expect(claimDataDirectory('/proc/nope', { clock })).rejects.toMatchObject({ code: 'DATA_DIR_UNUSABLE' });
+});

@@ -253,4 +253,34 @@ describe('over HTTP', () => {
       expect(came).toContain('HOST_MISDIRECTED');
     },
   );
+
+  const ours = 'plinth.example.com';
+  const theirs = 'web--shop.apps.plinth.example.com';
+  test.each<[string, string, readonly string[]]>([
+    ['two hosts', '/thing', [ours, theirs]],
+    ['two hosts, ours last', '/thing', [theirs, ours]],
+    ['the same host twice', '/thing', [ours, ours]],
+    ['a target of another host', `http://${theirs}/thing`, [ours]],
+    ['a target of our host, sent to another one', `http://${ours}/thing`, [theirs]],
+    ['a target of another port', `http://${ours}:81/thing`, [ours]],
+    ['a target that is no web address', 'ftp://x/thing', [ours]],
+  ])('a request with %s is refused', async (_, target, hosts) => {
+    const lines = hosts.map((host) => `Host: ${host}\r\n`).join('');
+    const came = await sendRaw(server.port, `PUT ${target} HTTP/1.1\r\n${lines}Connection: close\r\n\r\n`);
+    expect(came).toMatch(/^HTTP\/1.1 400 /);
+    expect(came).toContain('HOST_AMBIGUOUS');
+  });
+
+  test.each([
+    ['its host', `http://${ours}/thing`, ours],
+    ['its host, in capitals and with the port that it has anyway', `http://${ours.toUpperCase()}:80/thing`, ours],
+  ])('a target that is a whole URL of %s is answered', async (_, target, host) => {
+    const came = await sendRaw(server.port, `PUT ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    expect(came).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  test('a whole URL of a project, sent to that host, is misdirected', async () => {
+    const wish = `GET http://${theirs}/thing HTTP/1.1\r\nHost: ${theirs}\r\nConnection: close\r\n\r\n`;
+    expect(await sendRaw(server.port, wish)).toMatch(/^HTTP\/1.1 421 /);
+  });
 });

@@ -5,7 +5,8 @@ import { systemClock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Caller } from '#contract/caller.ts';
-import { defineRoute, type HandlersOf, type Method } from '#contract/route.ts';
+import { defineRoute, type HandlersOf, type Method, type Route } from '#contract/route.ts';
+import { routes as table } from '#contract/routes.ts';
 import { mountRoutes } from '#http/route.ts';
 import { administrator, startServer, type TestServer } from '#support/http.ts';
 
@@ -19,6 +20,7 @@ const routes = [
   defineRoute({ ...row, ...reply, name: 'putThing', method: 'PUT', path, params, status: 201 }),
   defineRoute({ ...row, name: 'failThing', method: 'DELETE', path, params, reply: {} }),
   defineRoute({ ...row, name: 'quiet', method: 'POST', path: `${path}/quiet`, params, audit: false, reply: {} }),
+  defineRoute({ ...row, name: 'byRoom', method: 'POST', path: `${path}/own`, params, audit: 'room', reply: {} }),
   defineRoute({ ...row, name: 'sealed', method: 'POST', path: `${path}/links/{token}`, params, reply: {} }),
   defineRoute({
     tag: 'Test',
@@ -61,9 +63,11 @@ const submit = (how: string | undefined) =>
         retryAfterSeconds: how === '429' ? 7 : undefined,
       };
 
+const achieved = (target: string | undefined) => (target === undefined ? {} : { audit: { target } });
+
 const handlers: HandlersOf<typeof routes> = {
   sendPage: async ({ request }) => submit(request.header('X-Fail')),
-  enterPage: async ({ request }) => submit(request.header('X-Fail')),
+  enterPage: async ({ request }) => ({ ...submit(request.header('X-Fail')), ...achieved(request.header('X-For')) }),
   readThing: async () => ({ json: { name: 'a' } }),
   putThing: async () => ({ json: { name: 'a' }, audit: { target: 'thg_1', before: { a: 1 }, after: { a: 2 } } }),
   failThing: async ({ params: { team } }) => {
@@ -71,6 +75,7 @@ const handlers: HandlersOf<typeof routes> = {
     throw new Fault('PROJECT_NOT_FOUND', { team, project: 'web', environment: 'local' });
   },
   quiet: async () => ({}),
+  byRoom: async () => ({}),
   sealed: async () => ({}),
   enter: async ({ request }) => {
     if (request.header('X-Fail') !== undefined) throw new Fault('CREDENTIALS_WRONG');
@@ -176,11 +181,14 @@ test('a page that says with its status that nothing was done is a failure', asyn
   expect((await ask('POST', where, { 'X-Fail': '401' })).status).toBe(401);
 });
 
-test('of strangers no page that says that nothing was done', async () => {
+test('of strangers no page that says that nothing was done, and nothing that was done to nothing', async () => {
   expect((await ask('POST', '/enter-page', { 'X-Fail': '400' })).status).toBe(400);
+  const enter = (headers: Record<string, string>) =>
+    fetch(`${server.url}/enter-page`, { method: 'POST', redirect: 'manual', headers });
+  expect((await enter({})).status).toBe(303);
   expect(records).toEqual([]);
-  await fetch(`${server.url}/enter-page`, { method: 'POST', redirect: 'manual' });
-  expect(records).toMatchObject([{ action: 'enterPage', outcome: 'done', status: 303 }]);
+  await enter({ 'X-For': 'ada' });
+  expect(records).toMatchObject([{ action: 'enterPage', outcome: 'done', status: 303, target: 'enter-page/ada' }]);
 });
 
 test('a proof in a path is not recorded', async () => {
@@ -198,9 +206,22 @@ test('of strangers only what they achieved', async () => {
   ]);
 });
 
-test('a route may record by itself', async () => {
-  await ask('POST', '/api/v1/teams/shop/quiet');
+test('a room may record what comes of its route by itself; who is denied never comes to it', async () => {
+  await ask('POST', '/api/v1/teams/shop/own');
   expect(records).toEqual([]);
+  expect((await ask('POST', '/api/v1/teams/foreign/own')).status).toBe(403);
+  expect(records).toMatchObject([{ action: 'byRoom', target: 'teams/foreign/own', outcome: 'denied', status: 403 }]);
+});
+
+test('traffic is not recorded, denied or not', async () => {
+  await ask('POST', '/api/v1/teams/shop/quiet');
+  await ask('POST', '/api/v1/teams/foreign/quiet');
+  expect(records).toEqual([]);
+});
+
+test('no route of the contract that changes something is traffic', () => {
+  const quiet = (table as readonly Route[]).filter(({ audit }) => audit === false).map(({ name }) => name);
+  expect(quiet).toEqual([]);
 });
 
 test('what cannot be recorded is not confirmed; a refusal stays one', async () => {

@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Secret } from '#base/secret.ts';
 import { useCompany } from '#support/company.ts';
 import { WanderingBrowser } from '#support/identity.ts';
-import { factsOf } from '#support/sign-in.ts';
 
 const company = useCompany();
 const { db, configure, signIn, start, answerFor, deliver } = company;
@@ -291,24 +289,6 @@ describe('hostile: who one is', () => {
       'IDENTITY_LINK_NOT_FOUND',
     );
     expect((await company.plinth.whoIs((await signIn()).browser))?.id).toBe(before?.id);
-  });
-
-  test('an account that somebody made in advance under an address of others loses its password and tokens', async () => {
-    const person = {
-      email: company.email,
-      name: 'Squatter',
-      role: 'viewer',
-      emailVerified: false,
-      password: new Secret('seven silent owls'),
-    };
-    const { id } = await company.plinth.people.create(person);
-    await company.plinth.sessions.begin(id, factsOf(), 'password');
-    const me = await company.plinth.whoIs((await signIn()).browser);
-    expect(me).toMatchObject({ id, emailVerified: true });
-    expect(
-      await company.plinth.passwords.verify(company.email, new Secret('seven silent owls'), '192.0.2.1'),
-    ).toBeUndefined();
-    expect(await company.plinth.sessions.list(id)).toHaveLength(1);
   });
 
   test('claims of the userinfo endpoint do not verify an address of the ID token', async () => {

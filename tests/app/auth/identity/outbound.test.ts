@@ -59,6 +59,8 @@ describe('a document from the internet leads to no address of our own network', 
     'http://0.0.0.0/',
     'http://2130706433/',
     'http://localhost:1/',
+    'http://[64:ff9b::a00:1]/',
+    'http://[2002:a9fe:a9fe::1]/',
   ])('%s', async (url) => {
     expect(await why(outbound(url))).toMatch(/may be asked/);
   });
@@ -67,6 +69,7 @@ describe('a document from the internet leads to no address of our own network', 
     const url = await serve((_, response) => void response.end('ok'));
     const own = createOutbound({ named: 'http://10.1.2.3', allowHttp: true });
     expect(await (await own(url)).text()).toBe('ok');
-    expect(await why(own('http://169.254.169.254/'))).toMatch(/may be asked/);
+    for (const metadata of ['169.254.169.254', '100.100.100.200', '[fd00:ec2::254]', '[64:ff9b::a9fe:a9fe]'])
+      expect(await why(own(`http://${metadata}/`)), metadata).toMatch(/may be asked/);
   });
 });

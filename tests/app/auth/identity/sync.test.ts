@@ -51,6 +51,27 @@ describe('role mapping', () => {
     expect(await roleFor([])).toBe('editor');
   });
 
+  test('claims that are too many, or too much work for the rules, sign nobody in and are told', async () => {
+    const groups = Array.from({ length: 20_000 }, (_, index) => `g${index}`);
+    const rules = [
+      { expression: '{{#each groups}}{{contains @root.groups "zzz"}}{{/each}}', role: 'viewer' },
+      { expression: 'true', role: 'admin' },
+    ];
+    await configure({ roleMapping: { rules } });
+    expect(await roleFor(groups)).toBe('/sign-in?error=IDENTITY_CLAIMS_TOO_LARGE');
+    // No rule is passed over because one before it was not finished.
+    expect(await roleFor(groups.slice(0, 2000))).toBe('/sign-in?error=IDENTITY_MAPPING_TOO_COSTLY');
+    await configure({ teamSync: { groupsExpression: rules[0]?.expression, teams: [] } });
+    expect(await roleFor(groups.slice(0, 2000))).toBe('/sign-in?error=IDENTITY_MAPPING_TOO_COSTLY');
+    expect(await company.plinth.people.findByEmail(company.email)).toBeUndefined();
+    expect(company.plinth.log.lines().at(-1)).toMatchObject({ level: 'warn', code: 'IDENTITY_MAPPING_TOO_COSTLY' });
+    expect(company.plinth.audited.at(-1)).toMatchObject({
+      action: 'signIn',
+      outcome: 'denied',
+      detail: { code: 'IDENTITY_MAPPING_TOO_COSTLY' },
+    });
+  });
+
   test('the last administrator stays one', async () => {
     await configure({ roleMapping: mapping });
     expect(await roleFor(['admins'])).toBe('admin');

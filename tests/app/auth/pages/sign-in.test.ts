@@ -151,8 +151,8 @@ describe('signing in', () => {
     for (let i = 0; i < 10; i++)
       last = await reader.post('/sign-in', { email: 'guessed@example.com', password: 'wrong' });
     expect(last.status).toBe(429);
-    expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(840);
-    expect(words(last.text)).toMatch(/Too many tries\. Please wait 1[45] minutes\./);
+    expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(30);
+    expect(words(last.text)).toMatch(/Too many tries\. Please wait \d+ seconds\./);
   });
 
   test('why an identity provider did not let somebody in is told in our words only', async () => {

@@ -3,8 +3,16 @@ import { examineSettings, readConfig } from '#base/config.ts';
 import { faultsOf, goodKey, noticesOf, warningsOf } from './faults-of.ts';
 
 const production = { NODE_ENV: 'production' };
+const behind = { ...production, TRUSTED_PROXIES: '10.0.0.0/8' };
 const example = 'dGhpcyBpcyBhIHNlY3JldCBrZXkgZm9yIGRlbW8gcHVycG9zZXM';
 const vault = { HASHICORP_VAULT_ADDR: 'http://127.0.0.1:8200', HASHICORP_VAULT_TOKEN: 'hvs.0123456789' };
+
+test('plain HTTP in production is warned about, but not on this very machine', () => {
+  const told = (url: string) =>
+    warningsOf({ ...production, FRONTEND_URL: url }).filter((text) => text.includes('HTTP'));
+  expect(told('http://plinth.corp.example')[0]).toContain('nobody can sign in');
+  expect([told('https://plinth.corp.example'), told('http://localhost:3000')]).toEqual([[], []]);
+});
 
 /** The rows of the decision table, where the two references disagree or are unsafe. */
 describe('SECRET_KEY and AUTH_SECRET', () => {
@@ -135,7 +143,7 @@ test('COOKIE_SECURE: as it says, else by FRONTEND_URL; production asks for it al
   ]);
   expect(secure({ FRONTEND_URL: 'https://a.example.com', COOKIE_SECURE: 'false' })).toBe(false);
   expect(secure({ ...production, COOKIE_SECURE: 'false' })).toBe(true);
-  expect(warningsOf({ ...production, COOKIE_SECURE: 'false', CORS_ORIGINS: 'https://a.example.com' })).toEqual([
+  expect(warningsOf({ ...behind, COOKIE_SECURE: 'false', CORS_ORIGINS: 'https://a.example.com' })).toEqual([
     'COOKIE_SECURE=false does not count in production: cookies are sent over HTTPS only.',
   ]);
 });
@@ -185,9 +193,18 @@ describe('origins', () => {
   test('none named: undefined, so that all are accepted outside production; production is warned', () => {
     expect(readConfig({}).trustedOrigins).toBeUndefined();
     expect(warningsOf({})).toEqual([]);
-    expect(warningsOf(production)).toEqual([
+    expect(warningsOf(behind)).toEqual([
       'Neither FRONTEND_URL nor AUTH_ADDITIONAL_TRUSTED_ORIGINS nor CORS_ORIGINS is set: in production no web page of another origin may call the API.',
     ]);
+  });
+
+  test('production is told when no proxy is believed', () => {
+    const bare = { FRONTEND_URL: 'https://plinth.example.com' };
+    const sentence =
+      'TRUSTED_PROXIES is not set: behind an ingress, a load balancer or any other proxy everybody then comes from one address, and the limits of signing in cannot tell a stranger from anybody else. Set it to the addresses or networks of the proxies; without a proxy leave it.';
+    expect(warningsOf({ ...production, ...bare })).toEqual([sentence]);
+    expect(warningsOf({ ...behind, ...bare })).toEqual([]);
+    expect(warningsOf(bare)).toEqual([]);
   });
 
   test('named ones are joined, each once, without paths and slashes', () => {
