@@ -20,6 +20,7 @@ export function banner(facts: {
     '',
     'Plinth is ready.',
     `  API and Git   ${servers.api.url}  (documentation at ${servers.api.url}/documentation/)`,
+    ...(config.apiBaseUrls ?? []).map((url) => `  From outside  ${url}`),
     `  Console       ${servers.console.url}  (sign-in and account; the console itself comes later)`,
     `  Metrics       ${servers.metrics.url}/metrics${bearerLine(metricsSecretFile)}`,
     `  Data          ${config.dataDirectory}`,

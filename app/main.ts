@@ -180,7 +180,8 @@ function clusterOptions(config: Config, clock: Clock): FindOptions {
     dataDirectory: config.dataDirectory,
     home: homedir(),
     inCluster: {
-      host: process.env.KUBERNETES_SERVICE_HOST,
+      // Without a host there is no cluster around us: the setting says that ours is another one.
+      host: config.loadInClusterKubeconfig ? process.env.KUBERNETES_SERVICE_HOST : undefined,
       port: process.env.KUBERNETES_SERVICE_PORT,
       folder: '/var/run/secrets/kubernetes.io/serviceaccount',
     },
