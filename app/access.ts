@@ -31,7 +31,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Config } from '#base/config.ts';
 import type { Log } from '#base/log.ts';
 import type { Notices } from '#database/notices.ts';
-import { createSenderOf } from '#http/address.ts';
+import { contextOf } from '#http/context.ts';
 import { createMailer } from '#notify/mail.ts';
 import type { ProjectDomains } from './project-domains.ts';
 import type { Ending, Stores } from './stores.ts';
@@ -101,7 +101,7 @@ async function openParts(options: AccessOptions, endings: Ending[]) {
   const secondFactor = createSecondFactor({ ...given, limits, mailer, key, mailCodes: config.twoFactorRequired });
   const cookies = createCookies({
     production: config.production,
-    secure: config.cookieSecure ?? baseUrl.startsWith('https:'),
+    secure: config.cookieSecure,
     domain: config.cookieDomain,
     projectsDomains: [config.projectsDomain, ...options.projectDomains.current()],
     log,
@@ -152,11 +152,10 @@ const redirected = (client: Config['github'], name: string, baseUrl: string) =>
   client && { ...client, redirectUri: client.redirectUri ?? `${baseUrl}/api/auth/${name}/callback` };
 
 function openCallers({ config, notices, clock }: AccessOptions, parts: Awaited<ReturnType<typeof openParts>>): Callers {
-  const senderOf = createSenderOf(config.trustedProxies);
   return createCallers({
     ...parts,
     cache: createCallerCache({ notices, clock }),
     basicPasswords: !config.disableBasicAuth,
-    addressOf: (request) => senderOf(request).address,
+    addressOf: (request) => contextOf(request).address,
   });
 }

@@ -1,10 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import { Secret } from '#base/secret.ts';
 import type { Database } from '#database/pool.ts';
+import { randomToken, tokenDigest } from './random-token.ts';
 import { deleteToken, findToken, insertToken, listTokens, type TokenRow, touchToken } from './store.ts';
 
 /** 32 random bytes: guessing is hopeless, so a plain digest is enough to keep. */
@@ -55,7 +55,7 @@ export function createTokens({ database, clock, log }: { database: Database; clo
   return {
     create: async (owner, wish, createdBy) => {
       const now = clock.now();
-      const text = `plt_${randomBytes(32).toString('base64url')}`;
+      const text = `plt_${randomToken()}`;
       const token = new Secret(text);
       const { name, scopes = null, teams = null, environments = null, expiresInDays } = wish;
       const row = {
@@ -70,7 +70,7 @@ export function createTokens({ database, clock, log }: { database: Database; clo
         created_at: now,
         expires_at: expiresInDays === undefined ? null : new Date(now.getTime() + expiresInDays * dayMs),
       };
-      await insertToken(database, { ...row, hash: digestOf(token) });
+      await insertToken(database, { ...row, hash: tokenDigest(token.reveal()) });
       return { ...row, last_used_at: null, token };
     },
     list: (owner) => listTokens(database, owner),
@@ -81,7 +81,7 @@ export function createTokens({ database, clock, log }: { database: Database; clo
     },
     find: async (token) => {
       if (!isToken(token.reveal())) return undefined;
-      const row = await findToken(database, digestOf(token));
+      const row = await findToken(database, tokenDigest(token.reveal()));
       const now = clock.now();
       if (row === undefined || (row.expires_at !== null && row.expires_at <= now)) return undefined;
       touch(row, now);
@@ -89,5 +89,3 @@ export function createTokens({ database, clock, log }: { database: Database; clo
     },
   };
 }
-
-const digestOf = (token: Secret) => createHash('sha256').update(token.reveal()).digest();

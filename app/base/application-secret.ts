@@ -1,9 +1,11 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import { readOrMake } from './once-file.ts';
+import { hkdfSync } from 'node:crypto';
+import { type GivenSecret, settingOrGenerated } from './generated-secret.ts';
 import { Secret } from './secret.ts';
 
-/** What a key of the application secret is for; what is stored encrypted has keys of secrets/, which outlive it. A key serves one purpose, so that a leaked one opens nothing else. */
+/**
+ * What a key of the application secret is for: one purpose each, so that a leaked one opens nothing else. What is stored
+ * encrypted has keys of secrets/, which outlive it.
+ */
 export const purposes = [
   /** Signs session cookies. */
   'sessions',
@@ -14,26 +16,14 @@ export const purposes = [
 ] as const;
 export type Purpose = (typeof purposes)[number];
 
-export interface ApplicationSecret {
-  readonly secret: Secret;
-  /** The file that holds a generated one; undefined when the setting gave it. */
-  readonly file: string | undefined;
-}
-
 /**
- * The application secret: the setting's (SECRET_KEY, AUTH_SECRET), else the one in `auth-secret` of the data directory,
- * made at the first start (0600). Whether a setting is good enough was decided when it was read; a short one is
- * stretched by the derivation of the keys.
+ * The application secret: the setting's (SECRET_KEY, AUTH_SECRET), else the one in `auth-secret` of the data directory.
+ * Whether a setting is good enough was decided when it was read; a short one is stretched by the derivation of the keys.
  */
-export async function openApplicationSecret(options: {
+export const openApplicationSecret = (options: {
   readonly dataDirectory: string;
   readonly setting: Secret | undefined;
-}): Promise<ApplicationSecret> {
-  if (options.setting !== undefined) return { secret: options.setting, file: undefined };
-  const file = join(options.dataDirectory, 'auth-secret');
-  const made = await readOrMake(file, () => Buffer.from(randomBytes(32).toString('hex')));
-  return { secret: new Secret(made.toString('utf8')), file };
-}
+}): Promise<GivenSecret> => settingOrGenerated(options, 'auth-secret', 'hex');
 
 export interface Keyring {
   /** 32 bytes that are always the same for one secret and one purpose, and tell nothing about either. */

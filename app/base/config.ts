@@ -33,6 +33,7 @@ import { Secret } from './secret.ts';
 
 export { readEnvFile } from './config/env-file.ts';
 export { type Notice, type SettingReport, type SettingsReport, sentencesOf } from './config/report.ts';
+export type { VaultAccess } from './config/vault.ts';
 
 /** The only source of settings: parsing, defaults, aliases, the commands and the pages come from this table. */
 export const settings = {

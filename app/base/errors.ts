@@ -269,7 +269,7 @@ export const errorKinds = {
   SECOND_FACTOR_UNREADABLE: {
     status: 500,
     retry: false,
-    text: 'The second factor of this account cannot be decrypted with the present SECRET_KEY. An administrator takes it away, or the former key comes back.',
+    text: 'The second factor of this account cannot be decrypted with the keys that are here. An administrator takes it away, or the former key comes back.',
   },
   GIT_PROTOCOL_UNKNOWN: {
     status: 403,

@@ -1,32 +1,17 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
+import { type GivenSecret, settingOrGenerated } from '#base/generated-secret.ts';
 import type { Log } from '#base/log.ts';
 import type { Metrics } from '#base/metrics.ts';
-import { readOrMake } from '#base/once-file.ts';
-import { Secret } from '#base/secret.ts';
+import type { Secret } from '#base/secret.ts';
 import { type Listener, listen } from './listener.ts';
 
-export interface MetricsSecret {
-  readonly secret: Secret;
-  /** The file that holds a generated one, for the operator to read; undefined when the setting gave it. */
-  readonly file: string | undefined;
-}
-
-/**
- * What a scraper sends as its bearer token: the setting's (METRICS_SECRET), else the one in `metrics-secret` of the
- * data directory, made at the first start (0600).
- */
-export async function metricsSecret(options: {
+/** What a scraper sends as its bearer token: the setting's (METRICS_SECRET), else `metrics-secret` of the data directory. */
+export const metricsSecret = (options: {
   readonly dataDirectory: string;
   readonly setting: Secret | undefined;
-}): Promise<MetricsSecret> {
-  if (options.setting !== undefined) return { secret: options.setting, file: undefined };
-  const file = join(options.dataDirectory, 'metrics-secret');
-  const made = await readOrMake(file, () => Buffer.from(randomBytes(32).toString('base64url')));
-  return { secret: new Secret(made.toString('utf8')), file };
-}
+}): Promise<GivenSecret> => settingOrGenerated(options, 'metrics-secret', 'base64url');
 
 /** Serves /metrics, and nothing else, on a port of its own, to those who send `Authorization: Bearer <secret>`. */
 export function startMetricsServer(options: {

@@ -72,6 +72,17 @@ export const administrator: Caller = {
   environments: 'all',
 };
 
+/** Somebody with the built-in role, in these teams. */
+export const editorOf = (...teams: string[]): Caller => ({
+  ...administrator,
+  role: 'editor',
+  teams,
+  may: mayOf(
+    builtInRoles.editor,
+    teams.map((team) => ({ team, grants: null })),
+  ),
+});
+
 /** Sends bytes as they are and gives everything that comes back until the other side ends. */
 export async function sendRaw(port: number, ...parts: readonly string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');

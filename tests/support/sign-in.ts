@@ -1,3 +1,4 @@
+import { Secret as OtpSecret, TOTP } from 'otpauth';
 import type { AuditEntry } from '#audit/audit.ts';
 import { authorise } from '#auth/authorise.ts';
 import type { Auth } from '#auth/better-auth.ts';
@@ -155,6 +156,36 @@ export function factsOf(given: Partial<RequestFacts> & { readonly cookie_?: stri
     cookie: () => undefined,
     ...given,
   };
+}
+
+/** As at its first moment, but for the people: no counts, codes, links or mails, this password; and a new browser. */
+export async function startAnew(database: Database, house: TestSignIn, userId: string, password: string) {
+  await database.query(
+    'truncate sign_in_attempts, sign_in_known, totp, backup_codes, mail_codes, tokens, link_wishes, mailed_links',
+  );
+  await house.auth.setPassword(userId, new Secret(password));
+  house.time.laterMs = 0;
+  house.mails.length = 0;
+  house.counted.hashings = 0;
+  return new Browser(house.url);
+}
+
+/** The code that an authenticator app would show now, by the house's clock. */
+export const totpCode = (house: TestSignIn, secret: string): string =>
+  new TOTP({ secret: OtpSecret.fromBase32(secret) }).generate({ timestamp: house.clock.now().getTime() });
+
+/** Sets an authenticator app up, and waits until its next code. @returns its secret */
+export async function setUpTotp(house: TestSignIn, userId: string): Promise<string> {
+  const { secret } = await house.secondFactor.beginTotp(userId);
+  await house.secondFactor.confirmTotp(userId, totpCode(house, secret.reveal()));
+  house.time.laterMs += 30_000;
+  return secret.reveal();
+}
+
+/** The link of the last mail. */
+export async function mailedLink(house: TestSignIn): Promise<URL> {
+  await house.delivered();
+  return new URL(/https?:\/\/\S+/.exec(house.mails.at(-1)?.text ?? '')?.[0] ?? 'http://none');
 }
 
 /** Fields of the replies that tests read, whichever reply they are in. */

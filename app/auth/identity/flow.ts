@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Audit } from '#audit/audit.ts';
 import type { Clock } from '#base/clock.ts';
@@ -7,6 +7,7 @@ import type { Log } from '#base/log.ts';
 import type { RequestFacts } from '#contract/route.ts';
 import type { Database } from '#database/pool.ts';
 import { homePath, nextPath, withNext } from '../pages/next-path.ts';
+import { randomToken, tokenDigest } from '../random-token.ts';
 import type { Cookies } from '../sign-in/cookies.ts';
 import type { SignInLimits } from '../sign-in/limits.ts';
 import type { Arrive } from './arrive.ts';
@@ -94,14 +95,14 @@ export function createFlow(dependencies: FlowDependencies): Flow {
     begin: (name, next, request) =>
       guard(name, request, async (provider) => {
         const given = browserSecret(dependencies.cookies, request);
-        const browser = given ?? randomSecret();
-        const state = randomSecret();
+        const browser = given ?? randomToken();
+        const state = randomToken();
         const requestId = provider.config.kind === 'saml' ? `_${randomBytes(20).toString('hex')}` : null;
         const url = await addressOf(dependencies, provider, secretsOf(browser, state), requestId);
         const now = clock.now();
         const walk = {
-          stateHash: digest(state),
-          browserHash: digest(browser),
+          stateHash: tokenDigest(state),
+          browserHash: tokenDigest(browser),
           provider: provider.id,
           next: nextPath(next) ?? homePath,
           requestId,
@@ -125,7 +126,7 @@ export function createFlow(dependencies: FlowDependencies): Flow {
     receiveSaml: (name, { response, state }, request) =>
       guard(name, request, async (provider) => {
         if (!isSaml(provider)) throw new Fault('IDENTITY_STATE_UNKNOWN');
-        const stateHash = digest(state ?? '');
+        const stateHash = tokenDigest(state ?? '');
         const requestId = await findWaitingRequest(database, { stateHash, provider: provider.id, now: clock.now() });
         if (requestId === undefined && !provider.config.allowUnsolicited) throw new Fault('IDENTITY_STATE_UNKNOWN');
         const answer = await saml.finish(provider, { response, requestId });
@@ -231,7 +232,7 @@ async function take(
 ): Promise<{ flow: FlowRow; browser: string }> {
   for (const browser of cookies.read(cookieName, request.header('cookie')).slice(0, 4)) {
     if (state === undefined || !secretForm.test(browser)) continue;
-    const keys = { stateHash: digest(state), browserHash: digest(browser) };
+    const keys = { stateHash: tokenDigest(state), browserHash: tokenDigest(browser) };
     const flow = await takeFlow(database, { ...keys, provider: provider.id, now: clock.now() });
     if (flow !== undefined) return { flow, browser };
   }
@@ -284,9 +285,6 @@ const storedIdentity = z.object({
 /** The one that this browser has from a walk begun before, so that two windows do not take it from each other. */
 const browserSecret = (cookies: Cookies, request: RequestFacts) =>
   cookies.read(cookieName, request.header('cookie')).find((value) => secretForm.test(value));
-
-const randomSecret = () => randomBytes(32).toString('base64url');
-const digest = (text: string) => createHash('sha256').update(text).digest();
 
 /** Only this browser has the key. */
 function secretsOf(browser: string, state: string): FlowSecrets {

@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
@@ -9,6 +8,7 @@ import type { Mailer } from '#notify/mail.ts';
 import type { Auth } from '../better-auth.ts';
 import { principalOf } from '../principal.ts';
 import { findPrincipal } from '../principal-store.ts';
+import { randomToken, tokenDigest } from '../random-token.ts';
 import { mustHold } from '../roles.ts';
 import { checkNewPassword } from '../sign-in/password-rules.ts';
 import { keepRole } from './custom-roles.ts';
@@ -83,7 +83,7 @@ export interface InvitationsDependencies {
 }
 
 const validMs = 7 * 86_400_000;
-/** 32 random bytes: guessing is hopeless, so a plain digest is enough to keep. */
+/** That of `randomToken`. */
 const form = /^[A-Za-z0-9_-]{43}$/;
 
 export function createInvitations(dependencies: InvitationsDependencies): Invitations {
@@ -92,7 +92,7 @@ export function createInvitations(dependencies: InvitationsDependencies): Invita
     if (!enabled) throw new Fault('INVITATIONS_OFF');
   };
   const find = async (db: Queryable, token: string, lock?: 'lock'): Promise<InvitationRow> => {
-    const row = form.test(token) ? await findInvitation(db, digestOf(token), clock.now(), lock) : undefined;
+    const row = form.test(token) ? await findInvitation(db, tokenDigest(token), clock.now(), lock) : undefined;
     if (row === undefined || !(await isStillGranted(db, row))) throw new Fault('LINK_INVALID');
     return row;
   };
@@ -103,7 +103,7 @@ export function createInvitations(dependencies: InvitationsDependencies): Invita
       if (send === 'mail' && !mailer.enabled) throw new Fault('MAIL_OFF');
       const email = normalEmail(wish.email);
       const now = clock.now();
-      const token = randomBytes(32).toString('base64url');
+      const token = randomToken();
       const link = new Secret(linkOf(token));
       const row = {
         id: newId('invitation', now),
@@ -122,7 +122,7 @@ export function createInvitations(dependencies: InvitationsDependencies): Invita
         if ((await findPersonByEmail(tx, email)) !== undefined) throw new Fault('PERSON_EXISTS', { email });
         // Who is invited once more, perhaps with another role, must not come in by the older link.
         await deleteInvitationsOf(tx, email, row.team);
-        await insertInvitation(tx, { ...row, hash: digestOf(token) });
+        await insertInvitation(tx, { ...row, hash: tokenDigest(token) });
       });
       if (send === 'mail') await mailer.send(mailOf(row, caller, link));
       return { ...row, link: send === 'mail' ? undefined : link };
@@ -204,5 +204,3 @@ function mailOf({ email, team }: InvitationRow, by: Caller, link: Secret) {
     uselessAfterMs: validMs,
   };
 }
-
-const digestOf = (token: string) => createHash('sha256').update(token).digest();

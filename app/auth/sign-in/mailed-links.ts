@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
@@ -6,6 +5,7 @@ import { startLoop } from '#base/loop.ts';
 import { Secret } from '#base/secret.ts';
 import type { Database, Queryable } from '#database/pool.ts';
 import type { Mailer } from '#notify/mail.ts';
+import { randomToken, tokenDigest } from '../random-token.ts';
 import {
   claimWish,
   deleteLinksOf,
@@ -78,8 +78,8 @@ export function createMailedLinks(dependencies: MailedLinksDependencies): Mailed
       });
       loop.wake();
     },
-    look: async (kind, token) => valid(await findLink(database, kind, digestOf(token), clock.now())),
-    take: async (kind, token) => valid(await takeLink(database, kind, digestOf(token), clock.now())),
+    look: async (kind, token) => valid(await findLink(database, kind, tokenDigest(token.reveal()), clock.now())),
+    take: async (kind, token) => valid(await takeLink(database, kind, tokenDigest(token.reveal()), clock.now())),
     forget: (userId) => deleteLinksOf(database, userId),
     deliver,
     stop: () => loop.stop(),
@@ -115,10 +115,10 @@ async function mailFor(tx: Queryable, wish: WishRow, { mailer, baseUrl }: Mailed
   // Who signs in with an identity provider gets no password by the way: their access ends where it was given.
   if (wish.kind === 'reset' && person?.hash === null && person.federated)
     return send('Signing in to Plinth', federatedText(baseUrl));
-  const token = randomBytes(32).toString('base64url');
+  const token = randomToken();
   if (person !== undefined) await deleteLinksOf(tx, person.id);
   await insertLink(tx, {
-    hash: digestOf(new Secret(token)),
+    hash: tokenDigest(token),
     kind: wish.kind,
     email: wish.email,
     user_id: person?.id ?? null,
@@ -132,8 +132,6 @@ async function mailFor(tx: Queryable, wish: WishRow, { mailer, baseUrl }: Mailed
     ? send('A new password for Plinth', resetText(url.href))
     : send('Confirm your e-mail address for Plinth', confirmText(url.href));
 }
-
-const digestOf = (token: Secret) => createHash('sha256').update(token.reveal()).digest();
 
 const resetText = (
   url: string,

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, randomInt } from 'node:crypto';
+import { createHmac, randomBytes, randomInt } from 'node:crypto';
 import { Secret as OtpSecret, TOTP } from 'otpauth';
 import type { Audit, AuditEntry } from '#audit/audit.ts';
 import type { Clock } from '#base/clock.ts';
@@ -6,6 +6,7 @@ import { Fault } from '#base/errors.ts';
 import { Secret } from '#base/secret.ts';
 import type { Database } from '#database/pool.ts';
 import type { Mailer } from '#notify/mail.ts';
+import { decrypt, encrypt } from '#secrets/cipher.ts';
 import type { SignInLimits } from './limits.ts';
 import * as store from './second-factor-store.ts';
 import { findById } from './store.ts';
@@ -73,7 +74,7 @@ export function createSecondFactor(dependencies: SecondFactorDependencies): Seco
   const takeTotp = async (userId: string, code: string) => {
     const row = await store.findTotp(database, userId);
     if (row?.confirmed_at == null) return false;
-    const step = stepOf(unseal(row.secret, userId, key), code, clock.now());
+    const step = stepOf(unseal(row.secret, userId, dependencies.key), code, clock.now());
     return step !== undefined && store.takeStep(database, userId, row.secret, step);
   };
   const takeMailed = (userId: string, code: string) =>
@@ -114,7 +115,7 @@ export function createSecondFactor(dependencies: SecondFactorDependencies): Seco
     isDue: async (userId) => mailCodes || (await store.findTotp(database, userId))?.confirmed_at != null,
     beginTotp: async (userId) => {
       const secret = new OtpSecret({ size: 20 });
-      const sealed = seal(Buffer.from(secret.bytes), userId, key);
+      const sealed = seal(Buffer.from(secret.bytes), userId, dependencies.key);
       const email = await emailOf(database, userId);
       if (!(await store.saveTotp(database, userId, sealed, clock.now()))) throw new Fault('SECOND_FACTOR_ON');
       const uri = new TOTP({ issuer: 'Plinth', label: email, secret, period: stepSeconds }).toString();
@@ -126,7 +127,7 @@ export function createSecondFactor(dependencies: SecondFactorDependencies): Seco
         throw new Fault('SECOND_FACTOR_OFF', { why: 'no authenticator app waits for its first code' });
       const now = clock.now();
       await attempt(userId, 'confirmTotp', async () => {
-        const step = stepOf(unseal(row.secret, userId, key), plain(code), now);
+        const step = stepOf(unseal(row.secret, userId, dependencies.key), plain(code), now);
         return step !== undefined && store.confirmTotp(database, userId, { secret: row.secret, step, now });
       });
       await store.deleteMailCode(database, userId);
@@ -198,19 +199,18 @@ const digestOf = (key: Buffer, kind: 'mail' | 'backup', userId: string, code: st
     .update(JSON.stringify([kind, userId, code]))
     .digest();
 
-/** AES-256-GCM: 12 bytes of nonce, the secret, 16 bytes of authentication. Moved to another person it is unreadable. */
-function seal(secret: Buffer, userId: string, key: Buffer): Buffer {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: 16 }).setAAD(Buffer.from(`totp ${userId}`));
-  return Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
+const nonceBytes = 12;
+
+/** Nonce and box in one column. Moved to another person it is unreadable. */
+function seal(secret: Buffer, userId: string, key: Secret<Buffer>): Buffer {
+  const { nonce, ciphertext } = encrypt(secret, ['totp', userId], key);
+  return Buffer.concat([nonce, ciphertext]);
 }
 
-function unseal(sealed: Buffer, userId: string, key: Buffer): Buffer {
+function unseal(sealed: Buffer, userId: string, key: Secret<Buffer>): Buffer {
+  const box = { nonce: sealed.subarray(0, nonceBytes), ciphertext: sealed.subarray(nonceBytes) };
   try {
-    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 })
-      .setAAD(Buffer.from(`totp ${userId}`))
-      .setAuthTag(sealed.subarray(-16));
-    return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
+    return decrypt(box, ['totp', userId], key);
   } catch (error) {
     throw new Fault('SECOND_FACTOR_UNREADABLE', {}, { cause: error });
   }

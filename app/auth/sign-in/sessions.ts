@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
@@ -6,6 +6,7 @@ import type { Secret } from '#base/secret.ts';
 import type { RequestFacts } from '#contract/route.ts';
 import type { Database } from '#database/pool.ts';
 import type { Auth } from '../better-auth.ts';
+import { randomToken, tokenDigest } from '../random-token.ts';
 import type { Cookies } from './cookies.ts';
 import type { SecondFactor } from './second-factor.ts';
 import {
@@ -107,7 +108,7 @@ export function createSessions(dependencies: SessionsDependencies): Sessions {
     wish: Pick<Session, 'userId' | 'via' | 'secondFactor'>,
     request: RequestFacts,
   ): Promise<Begun> => {
-    const token = randomBytes(32).toString('base64url');
+    const token = randomToken();
     const createdAt = clock.now();
     const due = wish.secondFactor === 'due';
     const expiresAt = new Date(createdAt.getTime() + (due ? dueMs : idleMs));
@@ -206,7 +207,7 @@ const sessionOf = (row: SessionRow): Session => ({
   expiresAt: row.expires_at,
 });
 
-const digestOf = (token: string) => createHash('sha256').update(token).digest('base64url');
+const digestOf = (token: string) => tokenDigest(token).toString('base64url');
 const macOf = (key: Buffer, text: string) => createHmac('sha256', key).update(text).digest('base64url');
 
 /** The digest by which the database knows the token; nothing where the signature is not ours. */

@@ -108,7 +108,9 @@ export interface VaultAccess {
     | {
         readonly method: 'kubernetes';
         readonly role: string;
+        /** File with the service account's token; read at each login, since the cluster changes it. */
         readonly tokenPath: string;
+        /** Where the auth method is mounted. */
         readonly mountPoint: string;
       };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
+import type { VaultAccess } from '#base/config.ts';
 import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import { startLoop } from '#base/loop.ts';
@@ -7,16 +8,7 @@ import { Secret } from '#base/secret.ts';
 import { complaint, unavailable, type VaultAnswer, type VaultClient, type VaultRequest } from './client.ts';
 
 /** How Plinth shows Vault who it is. */
-export type VaultAuth =
-  | { readonly method: 'token'; readonly token: Secret }
-  | {
-      readonly method: 'kubernetes';
-      readonly role: string;
-      /** File with the service account's token; read at each login, since the cluster changes it. */
-      readonly tokenPath: string;
-      /** Where the auth method is mounted. */
-      readonly mountPoint: string;
-    };
+export type VaultAuth = VaultAccess['auth'];
 
 /** Vault with a token that is kept alive. */
 export interface VaultSession {

@@ -3,18 +3,9 @@ import { authorise } from '#auth/authorise.ts';
 import { principalOf } from '#auth/principal.ts';
 import { builtInRoles, mayOf, missingFor } from '#auth/roles.ts';
 import { type Caller, type Permission, permissions, type Scope } from '#contract/caller.ts';
-import { administrator } from '#support/http.ts';
+import { administrator, editorOf } from '#support/http.ts';
 
 const place = { reach: 'team', environment: 'local', team: 'shop', project: 'web' } as const;
-const editorOf = (...teams: string[]): Caller => ({
-  ...administrator,
-  role: 'editor',
-  teams,
-  may: mayOf(
-    builtInRoles.editor,
-    teams.map((team) => ({ team, grants: null })),
-  ),
-});
 
 test('the administrator may everything that is listed', () => {
   for (const permission of permissions) expect(authorise(administrator, permission, place), permission).toBe(true);

@@ -1,11 +1,18 @@
-import { Secret as OtpSecret, TOTP } from 'otpauth';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Secret } from '#base/secret.ts';
 import type { Route } from '#contract/route.ts';
 import { routes } from '#contract/routes.ts';
 import { basic } from '#support/people.ts';
 import { useDatabase } from '#support/postgres.ts';
-import { Browser, factsOf, openSignIn, type TestSignIn } from '#support/sign-in.ts';
+import {
+  Browser,
+  factsOf,
+  mailedLink,
+  openSignIn,
+  setUpTotp,
+  startAnew,
+  type TestSignIn,
+  totpCode,
+} from '#support/sign-in.ts';
 
 const db = useDatabase();
 const email = 'ada@example.com';
@@ -20,33 +27,16 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 beforeEach(async () => {
-  await db.database.query(
-    'truncate sign_in_attempts, sign_in_known, totp, backup_codes, mail_codes, tokens, link_wishes, mailed_links',
-  );
-  await house.auth.setPassword(userId, new Secret(password));
-  house.time.laterMs = 0;
-  house.mails.length = 0;
-  house.counted.hashings = 0;
-  browser = new Browser(house.url);
+  browser = await startAnew(db.database, house, userId, password);
 });
 
-const codeOf = (secret: string) =>
-  new TOTP({ secret: OtpSecret.fromBase32(secret) }).generate({ timestamp: house.clock.now().getTime() });
-async function setUpTotp(): Promise<string> {
-  const { secret } = await house.secondFactor.beginTotp(userId);
-  await house.secondFactor.confirmTotp(userId, codeOf(secret.reveal()));
-  house.time.laterMs += 30_000;
-  return secret.reveal();
-}
+const codeOf = (secret: string) => totpCode(house, secret);
 const meOf = async (who: Browser) => (await who.get('/api/v1/me')).status;
-const link = async () => {
-  await house.delivered();
-  return new URL(/https?:\/\/\S+/.exec(house.mails.at(-1)?.text ?? '')?.[0] ?? 'http://none');
-};
+const link = () => mailedLink(house);
 
 describe('no path leads around the second factor', () => {
   test('a half session reaches none of the closed routes', async () => {
-    await setUpTotp();
+    await setUpTotp(house, userId);
     await browser.signIn(email);
     const closed = (routes as readonly Route[]).filter(({ permission }) => permission !== 'public');
     expect(closed.length).toBeGreaterThan(30);
@@ -64,14 +54,14 @@ describe('no path leads around the second factor', () => {
   test.each(['password', 'github', 'idp_00000000000000000000000000'])(
     'signing in by %s begins a half session',
     async (via) => {
-      await setUpTotp();
+      await setUpTotp(house, userId);
       const { session } = await house.sessions.begin(userId, factsOf(), via);
       expect(session.secondFactor).toBe('due');
     },
   );
 
   test('nor does a reset of the password', async () => {
-    await setUpTotp();
+    await setUpTotp(house, userId);
     await browser.post('/api/auth/request-password-reset', { email });
     const token = (await link()).searchParams.get('token');
     const reply = await browser.post('/api/auth/reset-password', { token, newPassword: 'nine loud herons' });
@@ -82,14 +72,14 @@ describe('no path leads around the second factor', () => {
 
   test('nor the password over HTTP Basic; a token goes on', async () => {
     const { token } = await house.tokens.create(userId, { name: 'ci' }, userId);
-    await setUpTotp();
+    await setUpTotp(house, userId);
     const reply = await browser.get('/api/v1/me', basic(email, password));
     expect([reply.status, reply.code]).toEqual([403, 'SECOND_FACTOR_BY_BASIC']);
     expect((await browser.get('/api/v1/me', basic(email, token.reveal()))).status).toBe(200);
   });
 
   test('a half session ends after a quarter of an hour, and is not prolonged', async () => {
-    const secret = await setUpTotp();
+    const secret = await setUpTotp(house, userId);
     await browser.signIn(email);
     house.time.laterMs += 14 * 60_000;
     await browser.get('/api/auth/get-session');
@@ -100,14 +90,14 @@ describe('no path leads around the second factor', () => {
   });
 
   test('the password alone does not take it away, nor give new backup codes', async () => {
-    await setUpTotp();
+    await setUpTotp(house, userId);
     await browser.signIn(email);
     for (const path of ['disable', 'generate-backup-codes', 'enable', 'confirm'])
       expect((await browser.post(`/api/auth/two-factor/${path}`, { code: '000000' })).code).toBe('SECOND_FACTOR_DUE');
   });
 
   test('a whole session has nothing to verify: its codes stay good', async () => {
-    const secret = await setUpTotp();
+    const secret = await setUpTotp(house, userId);
     await browser.signIn(email);
     await browser.post('/api/auth/two-factor/verify', { code: codeOf(secret) });
     house.time.laterMs += 30_000;
@@ -121,7 +111,7 @@ describe('no path leads around the second factor', () => {
   });
 
   test('a half session verifies only for its own person, with its own CSRF token', async () => {
-    const secret = await setUpTotp();
+    const secret = await setUpTotp(house, userId);
     await browser.signIn(email);
     const cookie = `plinth.session=${browser.jar.get('plinth.session')}`;
     const reply = await new Browser(house.url).post(
@@ -138,7 +128,7 @@ describe('no path leads around the second factor', () => {
 
 describe('guessing codes', () => {
   test('five wrong ones close the second factor; signing in anew, resetting or a right one do not open it', async () => {
-    const secret = await setUpTotp();
+    const secret = await setUpTotp(house, userId);
     const guess = async () => {
       const each = new Browser(house.url);
       await each.signIn(email);
@@ -160,7 +150,7 @@ describe('guessing codes', () => {
   });
 
   test('many at once do not slip through, and a restart forgets nothing', async () => {
-    await setUpTotp();
+    await setUpTotp(house, userId);
     await browser.signIn(email);
     const replies = await Promise.all(
       Array.from({ length: 20 }, () => browser.post('/api/auth/two-factor/verify', { code: 'bbbbb-bbbbb' })),
@@ -175,7 +165,7 @@ describe('guessing codes', () => {
   });
 
   test('twenty in a day are the most, however long somebody waits in between', async () => {
-    await setUpTotp();
+    await setUpTotp(house, userId);
     let wrong = 0;
     for (let i = 0; i < 30; i++) {
       const failure = await house.secondFactor

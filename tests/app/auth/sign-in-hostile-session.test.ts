@@ -1,9 +1,7 @@
-import { Secret as OtpSecret, TOTP } from 'otpauth';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Secret } from '#base/secret.ts';
 import { bearer } from '#support/people.ts';
 import { useDatabase } from '#support/postgres.ts';
-import { Browser, factsOf, openSignIn, type TestSignIn } from '#support/sign-in.ts';
+import { Browser, factsOf, openSignIn, setUpTotp, startAnew, type TestSignIn, totpCode } from '#support/sign-in.ts';
 
 const db = useDatabase();
 const email = 'ada@example.com';
@@ -18,24 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 beforeEach(async () => {
-  await db.database.query(
-    'truncate sign_in_attempts, sign_in_known, totp, backup_codes, mail_codes, tokens, link_wishes, mailed_links',
-  );
-  await house.auth.setPassword(userId, new Secret(password));
-  house.time.laterMs = 0;
-  house.mails.length = 0;
-  house.counted.hashings = 0;
-  browser = new Browser(house.url);
+  browser = await startAnew(db.database, house, userId, password);
 });
 
-const codeOf = (secret: string) =>
-  new TOTP({ secret: OtpSecret.fromBase32(secret) }).generate({ timestamp: house.clock.now().getTime() });
-async function setUpTotp(): Promise<string> {
-  const { secret } = await house.secondFactor.beginTotp(userId);
-  await house.secondFactor.confirmTotp(userId, codeOf(secret.reveal()));
-  house.time.laterMs += 30_000;
-  return secret.reveal();
-}
+const codeOf = (secret: string) => totpCode(house, secret);
 const meOf = async (who: Browser) => (await who.get('/api/v1/me')).status;
 
 describe('session fixation', () => {
@@ -60,7 +44,7 @@ describe('session fixation', () => {
   });
 
   test('a half session is not made whole by the second factor: it ends', async () => {
-    const secret = await setUpTotp();
+    const secret = await setUpTotp(house, userId);
     await browser.signIn(email);
     const half = browser.cookie;
     await browser.post('/api/auth/two-factor/verify', { code: codeOf(secret) });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Secret } from '#base/secret.ts';
 import { basic, bearer } from '#support/people.ts';
 import { useDatabase } from '#support/postgres.ts';
-import { Browser, factsOf, openSignIn, type TestSignIn } from '#support/sign-in.ts';
+import { Browser, factsOf, mailedLink, openSignIn, startAnew, type TestSignIn } from '#support/sign-in.ts';
 
 const db = useDatabase();
 const email = 'ada@example.com';
@@ -17,20 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 beforeEach(async () => {
-  await db.database.query(
-    'truncate sign_in_attempts, sign_in_known, totp, backup_codes, mail_codes, tokens, link_wishes, mailed_links',
-  );
-  await house.auth.setPassword(userId, new Secret(password));
-  house.time.laterMs = 0;
-  house.mails.length = 0;
-  house.counted.hashings = 0;
-  browser = new Browser(house.url);
+  browser = await startAnew(db.database, house, userId, password);
 });
 
-const link = async () => {
-  await house.delivered();
-  return new URL(/https?:\/\/\S+/.exec(house.mails.at(-1)?.text ?? '')?.[0] ?? 'http://none');
-};
+const link = () => mailedLink(house);
 /** Everything of a reply but what is new in each: the id of the request. */
 const shape = ({ status, json }: { status: number; json: object }) => [status, { ...json, request: '' }];
 

@@ -4,20 +4,10 @@ import { builtInRoles, mayOf } from '#auth/roles.ts';
 import type { Caller } from '#contract/caller.ts';
 import type { PushView } from '#git/serve.ts';
 import { checkPush } from '#publish/check-push.ts';
-import { administrator } from '#support/http.ts';
+import { administrator, editorOf } from '#support/http.ts';
 import { useDatabase } from '#support/postgres.ts';
 
 const db = useDatabase();
-
-const editorOf = (...teams: string[]): Caller => ({
-  ...administrator,
-  role: 'editor',
-  teams,
-  may: mayOf(
-    builtInRoles.editor,
-    teams.map((team) => ({ team, grants: null })),
-  ),
-});
 
 /** A push that changes these paths; a leading `-` takes one away. The tree after it is empty but for one environment. */
 const viewOf = (...paths: string[]): PushView => ({
