@@ -13,7 +13,7 @@ import { type Answer, admin, type ControlPlane, startControlPlane } from '#suppo
 import { git, runGit } from '#support/git.ts';
 import { cloneState, type StateClone, stateUrl } from '#support/state-clone.ts';
 import { useTemporaryDirectory } from '#support/temporary.ts';
-import { endOf, projectPath, smallest } from '#support/walk.ts';
+import { endOf, eventually, projectPath, smallest } from '#support/walk.ts';
 
 const directory = useTemporaryDirectory('plinth-audit');
 const dataDirectory = join(directory, 'data');
@@ -215,16 +215,27 @@ describe('the audit', () => {
     const file = 'environments/local/shop/pushed/project.yaml';
     const fromGit = { target: 'git/state.git', address: '127.0.0.1', userAgent: expect.stringMatching(/^git\//) };
     const requestId = expect.stringMatching(/^req_/);
+    /** The next record of the action: git ends with the answer, and the record of it may come just after. */
+    const next = async (action: string, deed: () => Promise<void>): Promise<Recorded> => {
+      const before = (await newest(action))?.seq;
+      await deed();
+      return await eventually(
+        () => newest(action),
+        (record) => record?.seq !== undefined && record.seq !== before,
+      );
+    };
     beforeAll(async () => {
       clone = await cloneState(plinth, join(directory, 'clone'));
     });
 
     test('that came in', async () => {
       const before = await clone.remoteTip();
-      const pushed = await clone.push({ [file]: smallest });
-      expect(pushed.code, pushed.stderr).toBe(0);
+      const record = await next('push', async () => {
+        const pushed = await clone.push({ [file]: smallest });
+        expect(pushed.code, pushed.stderr).toBe(0);
+      });
       const after = await git(clone.directory, 'rev-parse', 'HEAD');
-      expect(await newest('push')).toMatchObject({
+      expect(record).toMatchObject({
         ...{ ...fromGit, requestId, actor: asAdmin(), outcome: 'done' },
         ...{ before: digestOf(before), after: digestOf(after), detail: { revision: after } },
       });
@@ -232,10 +243,11 @@ describe('the audit', () => {
 
     test('that the check refused', async () => {
       await clone.reset();
-      const pushed = await clone.push({ [file]: 'containers: {}\n' });
-      expect(pushed.code).toBe(1);
+      const record = await next('push', async () => {
+        expect((await clone.push({ [file]: 'containers: {}\n' })).code).toBe(1);
+      });
       const after = await git(clone.directory, 'rev-parse', 'HEAD');
-      expect(await newest('push')).toMatchObject({
+      expect(record).toMatchObject({
         ...{ ...fromGit, requestId, actor: asAdmin(), outcome: 'denied' },
         after: digestOf(after),
       });
@@ -247,10 +259,11 @@ describe('the audit', () => {
       const url = stateUrl(plinth, { email: 'token', password: token });
       const actor = { id: adminId, name: 'token:blind', credential: `token:${id}` };
       const denied = { ...fromGit, requestId, actor, outcome: 'denied', detail: { code: 'FORBIDDEN' } };
-      expect((await runGit(clone.directory, ['push', url, 'HEAD:main'])).stderr).toContain('403');
-      expect(await newest('push')).toMatchObject(denied);
-      expect((await runGit(clone.directory, ['ls-remote', url])).stderr).toContain('403');
-      expect(await newest('fetch')).toMatchObject(denied);
+      const refused = async (...args: string[]): Promise<void> => {
+        expect((await runGit(clone.directory, args)).stderr).toContain('403');
+      };
+      expect(await next('push', () => refused('push', url, 'HEAD:main'))).toMatchObject(denied);
+      expect(await next('fetch', () => refused('ls-remote', url))).toMatchObject(denied);
     });
   });
 

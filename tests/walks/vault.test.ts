@@ -76,6 +76,7 @@ describeWithCluster('a control plane with Vault', (cluster) => {
           () => generation('web'),
           (now) => now === before.web + 1,
         );
+        await plinth.until(api, ({ phase, health }) => phase === 'applied' && health === 'healthy');
         expect(await generation('other')).toBe(before.other);
       });
 
