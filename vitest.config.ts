@@ -35,7 +35,7 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           exclude: pure,
           pool: 'forks',
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
           globalSetup: ['tests/support/shared-cluster.ts', 'tests/support/shared-postgres.ts'],
         },

@@ -82,7 +82,8 @@ export async function openAccess(options: AccessOptions, endings: Ending[]) {
       }),
     }),
   };
-  return { administrator, handlers, callers: openCallers(options, parts), extra: identity.extra };
+  const { mailer } = parts;
+  return { administrator, handlers, callers: openCallers(options, parts), extra: identity.extra, mailer };
 }
 
 /** What the ways in are made of. */

@@ -4,15 +4,18 @@ import { type Clock, systemClock } from '#base/clock.ts';
 import { type Config, loadSettings, readEnvFile, sentencesOf } from '#base/config.ts';
 import { Fault } from '#base/errors.ts';
 import { createLog, type Log } from '#base/log.ts';
-import { createMetrics } from '#base/metrics.ts';
+import { createMetrics, type Metrics } from '#base/metrics.ts';
 import { startTracing } from '#base/tracing.ts';
 import { createNotices } from '#database/notices.ts';
 import { environmentFile } from '#environments/layout.ts';
 import { createGitServer } from '#git/serve.ts';
+import { createWebhookHandlers } from '#git/webhook-handlers.ts';
 import { createDocumentHandlers } from '#http/documentation.ts';
 import { createHealthHandlers } from '#http/health.ts';
 import { metricsSecret } from '#http/metrics-server.ts';
 import { createOrigins } from '#http/origins.ts';
+import { createDeliveryHandlers } from '#notify/handlers.ts';
+import type { ProjectDoors } from '#projects/doors.ts';
 import { createProjectHandlers } from '#projects/routes.ts';
 import { checkPush } from '#publish/check-push.ts';
 import { createEnvironments } from '#publish/environments.ts';
@@ -22,7 +25,7 @@ import { jsonSchemas } from '#synth/json-schema.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { openAccess } from './access.ts';
 import { banner } from './banner.ts';
-import { startLoops } from './loops.ts';
+import { type Loops, startLoops } from './loops.ts';
 import { passwordKeeper } from './password-secret.ts';
 import { followProjectDomains, type ProjectDomains } from './project-domains.ts';
 import { startServers } from './server.ts';
@@ -65,20 +68,27 @@ async function startParts(given: Given, endings: Ending[]): Promise<void> {
   const metrics = createMetrics();
   const tracing = config.traceCollector && (await startTracing({ ...config.traceCollector, version, log, clock }));
   endings.push({ what: 'traces', end: () => tracing?.stop() });
-  const stores = await openStores({ config, log, clock, stopping }, endings);
+  const stores = await openStores({ config, log, clock, metrics, stopping }, endings);
   const { database, repository } = stores;
   const notices = createNotices();
-  const environments = createEnvironments(repository);
+  const environments = createEnvironments(repository, database);
   const projectDomains = await followProjectDomains({ environments, repository, notices }, log);
   const audit = createAudit({ database, clock, log });
   await recordSettings(audit, stores);
   const found = await findCluster(clusterOptions(config, clock));
   const keeper = await passwordKeeper(found, config.dataDirectory, clock);
   const baseUrl = config.frontendUrl ?? `http://localhost:${config.consolePort}`;
-  const parts = { config, log, clock, metrics, audit, notices, environments };
+  const { trace, traceWalk } = tracing ?? {};
+  const parts = { ...given, metrics, audit, notices, environments, traceWalk };
   const access = await openAccess({ ...parts, stores, baseUrl, keeper, projectDomains }, endings);
   const loops = startLoops(
-    { ...stores, ...parts, findCluster: () => findCluster(clusterOptions(config, clock)) },
+    {
+      ...stores,
+      ...parts,
+      version,
+      mailer: access.mailer,
+      findCluster: () => findCluster(clusterOptions(config, clock)),
+    },
     endings,
   );
   const { controllers, publisher } = loops;
@@ -94,28 +104,41 @@ async function startParts(given: Given, endings: Ending[]): Promise<void> {
   });
   endings.push({ what: 'git', end: () => gitServer.close() });
 
-  const schemas = Object.fromEntries(
-    Object.entries(jsonSchemas()).map(([name, schema]) => [`${name}.schema.json`, { ...schema }]),
-  );
-  const handlers = {
-    ...createProjectHandlers({ ...stores, ...parts, runtimeOf: controllers.runtimeOf }),
-    ...access.handlers,
-    ...createDocumentHandlers({ version, schemas }),
-    ...createHealthHandlers({ clock, log, ...checks(stores, controllers) }),
-  };
+  const handlers = { ...access.handlers, ...handlersOf(parts, stores, loops) };
   const { secret, file } = await metricsSecret({
     dataDirectory: config.dataDirectory,
     setting: config.metricsSecret,
   });
   const { callers, extra, administrator } = access;
   const origins = createOrigins(originsOptions(config, baseUrl, projectDomains));
-  const { trace } = tracing ?? {};
   const web = { metricsSecret: secret, trace, stopping, origins };
   const servers = await startServers({ ...parts, ...web, handlers, extra, callers, gitServer });
   endings.push({ what: 'servers', end: () => servers.close(graceMs) });
   await controllers.started;
   process.stdout.write(banner({ config, servers, controllers, administrator, metricsSecretFile: file }));
   await administrator.handedOver();
+}
+
+type Parts = Given & Pick<ProjectDoors, 'notices' | 'environments'> & { readonly metrics: Metrics };
+
+/** The handlers of all that is not about people. */
+function handlersOf(parts: Parts, stores: Stores, { controllers, remoteMoved }: Loops) {
+  const schemas = Object.fromEntries(
+    Object.entries(jsonSchemas()).map(([name, schema]) => [`${name}.schema.json`, { ...schema }]),
+  );
+  const { runtimeOf, unsignedIn } = controllers;
+  return {
+    ...createProjectHandlers({ ...stores, ...parts, runtimeOf, unsignedIn }),
+    ...createDeliveryHandlers(stores),
+    ...createDocumentHandlers({ version, schemas }),
+    ...createHealthHandlers({ ...parts, ...checks(stores, controllers) }),
+    ...createWebhookHandlers({
+      ...parts,
+      secret: parts.config.stateRemote?.webhookSecret,
+      provider: parts.config.stateRemote?.provider,
+      wake: remoteMoved,
+    }),
+  };
 }
 
 /** What the settings changed in environment.yaml of `local`, if anything. */
@@ -158,6 +181,13 @@ function checks({ database, repository }: Stores, controllers: Controllers) {
       if ((await repository.tip()) === undefined)
         throw new Fault('REPOSITORY_UNAVAILABLE', { why: 'it has no commit' });
     },
+    remote:
+      repository.remote === undefined
+        ? undefined
+        : async () => {
+            const problem = repository.remote?.problem();
+            if (problem !== undefined) throw problem;
+          },
     clusters: () =>
       Object.fromEntries(
         [...controllers.runtimes()]

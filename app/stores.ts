@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,15 +10,20 @@ import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import { startLoop } from '#base/loop.ts';
+import type { Metrics } from '#base/metrics.ts';
+import { readOrMake } from '#base/once-file.ts';
 import type { Secret } from '#base/secret.ts';
 import type { Connection } from '#database/connection.ts';
 import { serverUser, startEmbedded } from '#database/embedded.ts';
 import { connectExternal } from '#database/external.ts';
+import { claimInstallation } from '#database/installation.ts';
 import { migrate } from '#database/migrate.ts';
+import { printOf, refuseStrangers } from '#database/peers.ts';
 import { createDatabase, type Database } from '#database/pool.ts';
 import { environmentFile, installationFile } from '#environments/layout.ts';
 import { repack } from '#git/housekeeping.ts';
 import { openRepository, type Repository } from '#git/repository.ts';
+import { createSigner, type Signer } from '#git/signature.ts';
 import { seedRepository } from '#publish/seed.ts';
 import { commitSettings } from '#publish/settings.ts';
 import { type OpenSecrets, openSecrets } from '#secrets/open.ts';
@@ -43,6 +49,10 @@ export interface Stores {
   /** SECRET_KEY, or the secret that was made once in its place; `keyring` has the keys that come from it. */
   readonly applicationSecret: Secret;
   readonly keyring: Keyring;
+  /** Equal for replicas that have the same application secret. */
+  readonly print: string;
+  /** There can be no second replica: the database or the repository is in DATA_DIR, which one process has. */
+  readonly alone: boolean;
 }
 
 /** How something that was started ends; done in the opposite order of the starts. */
@@ -60,6 +70,8 @@ export interface StoresOptions {
   readonly config: Config;
   readonly log: Log;
   readonly clock: Clock;
+  /** Absent: nothing is measured. */
+  readonly metrics?: Metrics | undefined;
   /** Ends the waiting for a database that does not answer. */
   readonly stopping: AbortSignal;
 }
@@ -79,18 +91,24 @@ export async function openStores(options: StoresOptions, endings: Ending[]): Pro
 
   const { dataDirectory, secretKey } = config;
   const { secret } = await openApplicationSecret({ dataDirectory, setting: secretKey });
+  const keyring = createKeyring(secret);
+  const alone = config.stateRemote === undefined || !hasExternalDatabase(config);
+  const print = printOf(keyring.derive('replicas'));
+  if (!alone) await refuseStrangers({ database, clock, print });
   const opened = await openSecrets({ database, log, clock, vault, encryption: encryptionOf(config) });
   endings.push({ what: 'secrets', end: () => opened.stop() });
   return {
     database,
     connection,
-    ...(await openState(options, database, endings)),
+    ...(await openState(options, database, createSigner(opened.keyFor('signing of commits')), endings)),
     secrets: opened.secrets,
     vault,
     digestKey: opened.keyFor('digests of secrets'),
     keyFor: opened.keyFor,
     applicationSecret: secret,
-    keyring: createKeyring(secret),
+    keyring,
+    print,
+    alone,
   };
 }
 
@@ -127,6 +145,9 @@ async function connectDatabase(
   return embedded.connection;
 }
 
+const hasExternalDatabase = ({ databaseUrl, databaseUrlVaultRef }: Config) =>
+  databaseUrl !== undefined || databaseUrlVaultRef !== undefined;
+
 const encryptionOf = (config: Config) => ({
   dataDirectory: config.dataDirectory,
   encryptionKey: config.deploymentEncryptionKey,
@@ -136,13 +157,35 @@ const encryptionOf = (config: Config) => ({
 });
 
 /** The state repository with the settings that shape manifests in it. */
-async function openState({ config, log, clock }: StoresOptions, database: Database, endings: Ending[]) {
-  const repository = await openRepository({ directory: join(config.dataDirectory, 'state.git'), branch: 'main', log });
+async function openState(
+  { config, log, clock, metrics }: StoresOptions,
+  database: Database,
+  signer: Signer,
+  endings: Ending[],
+) {
+  const directory = join(config.dataDirectory, 'state.git');
+  const repository = await openRepository({
+    directory,
+    branch: 'main',
+    log,
+    clock,
+    signer,
+    remote: config.stateRemote,
+    metrics,
+  });
   endings.push({ what: 'repository', end: () => repository.close() });
-  const installation = await readInstallation(database, repository, clock);
-  if ((await repository.tip()) === undefined)
-    await seedRepository(repository, clock, installation, await distributed());
-  const settingsRevision = await commitSettings({ repository, database, clock, log }, config.manifestSettings);
+  const installation = await readInstallation(database, repository, clock, log);
+  await seedRepository(repository, clock, installation, await distributed());
+  const settingsRevision = await commitSettings({ repository, database, clock, log }, config.manifestSettings).catch(
+    (error: unknown) => {
+      if (repository.remote === undefined || !Fault.is(error) || !error.retry) throw error;
+      log.error(
+        { err: error },
+        'settings of projects are not written into Git: the remote cannot be used; start again',
+      );
+      return undefined;
+    },
+  );
   const housekeeping = startLoop({
     name: 'housekeeping',
     log,
@@ -161,28 +204,20 @@ async function openState({ config, log, clock }: StoresOptions, database: Databa
  * The id is made once. A new database beside an old repository takes the repository's; two that differ belong to two
  * installations, and nothing is touched.
  */
-async function readInstallation(database: Database, repository: Repository, clock: Clock): Promise<string> {
+async function readInstallation(database: Database, repository: Repository, clock: Clock, log: Log): Promise<string> {
   const tip = await repository.tip();
   const file = tip === undefined ? undefined : await repository.read(tip, installationFile);
   const inGit = file === undefined ? undefined : /^installation: (\S+)$/m.exec(Buffer.from(file).toString('utf8'))?.[1];
-  const id = inGit ?? newId('installation', clock.now());
-  if (inGit === undefined && (await hasCommitted(database)))
-    throw new Fault('INSTALLATION_MIXED', {
-      git: '(none: DATA_DIR has no state repository)',
-      database: await idIn(database),
-    });
-  await database.query('insert into installation (id) values ($1) on conflict do nothing', [id]);
-  const stored = (await idIn(database)) ?? id;
-  if (inGit !== undefined && stored !== inGit) throw new Fault('INSTALLATION_MIXED', { git: inGit, database: stored });
-  return stored;
+  const made = newId('installation', clock.now());
+  return await claimInstallation({ database, log, newId: made, inGit, repository: await identityOf(repository) });
 }
 
-const idIn = async (database: Database) =>
-  (await database.query<{ id: string }>('select id from installation')).rows[0]?.id;
-
-/** Whether the database knows commits: then there is a repository somewhere, and a new one must not take its place. */
-const hasCommitted = async (database: Database) =>
-  (await database.query('select from changes where revision is not null limit 1')).rowCount === 1;
+/** A remote is the same for every replica; a repository of our own is told apart by what is made once beside it. */
+async function identityOf({ remote, directory }: Repository): Promise<string> {
+  if (remote !== undefined) return remote.url;
+  const made = await readOrMake(join(directory, 'plinth.id'), () => Buffer.from(`${randomUUID()}\n`));
+  return `embedded ${made.toString('utf8').trim()}`;
+}
 
 async function distributed(): Promise<{ path: string; content: string }[]> {
   return await Promise.all(

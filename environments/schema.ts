@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { names, reservedBecause } from './layout.ts';
+import { kindsSchema, notifySchema, reconcileSchema, signaturesSchema, windowsSchema } from './operations.ts';
 
 /**
  * Addresses that a project must never reach: this host, private, carrier-grade, link-local, the clouds' metadata and
@@ -212,6 +213,11 @@ export const environmentSchema = z
       .record(z.string().regex(names.team.pattern, names.team.text), z.array(domain).max(100))
       .default({})
       .describe('Custom hosts that a team may route: team → hosts.'),
+    reconcile: reconcileSchema,
+    windows: windowsSchema,
+    signatures: signaturesSchema,
+    notify: notifySchema,
+    kinds: kindsSchema,
     next: z.string().regex(names.environment.pattern).optional().describe('The environment that promotions go to.'),
   })
   .superRefine((value, context) => {

@@ -2,6 +2,7 @@ import { startVitest } from 'vitest/node';
 import { runGates } from './check/gate.ts';
 import { gates } from './check/gates.ts';
 import { buildCluster, missingForCluster } from './cluster/build.ts';
+import { buildGitea, missingForGitea } from './gitea/build.ts';
 import { createTally } from './test/tally.ts';
 import { buildVault, missingForVault } from './vault/build.ts';
 
@@ -21,6 +22,9 @@ if (filters.length === 0) {
 if (filters.length === 0) {
   if (missingForCluster() === undefined) await buildBeforehand(buildCluster, 'PLINTH_NO_CLUSTER');
   if (missingForVault() === undefined) await buildBeforehand(buildVault, 'PLINTH_NO_VAULT');
+  // .ci/run may have said that there is no time for it.
+  if (missingForGitea() === undefined && process.env.PLINTH_NO_GITEA === undefined)
+    await buildBeforehand(buildGitea, 'PLINTH_NO_GITEA');
 }
 
 const vitest = await startVitest('test', filters, {
@@ -35,11 +39,11 @@ process.exit();
 
 /**
  * So that no test's time limit has to hold a build. A machine that cannot build (no way to the Go modules) has no
- * cluster and no Vault, which their doors in tests/support are told: a reason to skip, and in CI to fail.
+ * cluster, no Vault and no Gitea, which their doors in tests/support are told: a reason to skip, and in CI to fail.
  */
 async function buildBeforehand(
   build: (options: { say(line: string): void }) => Promise<unknown>,
-  absent: 'PLINTH_NO_CLUSTER' | 'PLINTH_NO_VAULT',
+  absent: 'PLINTH_NO_CLUSTER' | 'PLINTH_NO_VAULT' | 'PLINTH_NO_GITEA',
 ): Promise<void> {
   try {
     await build({ say: console.log });

@@ -57,7 +57,9 @@ export function guardFindings(objects: readonly Manifest[], environment: Environ
   };
   for (const object of objects) {
     const guard = guards[`${object.apiVersion} ${object.kind}`];
-    if (guard === undefined) refuse(object, `${object.apiVersion} ${object.kind} is no kind that a project may hold`);
+    const isListed = environment.kinds.some((one) => one.apiVersion === object.apiVersion && one.kind === object.kind);
+    if (guard === undefined && !isListed)
+      refuse(object, `${object.apiVersion} ${object.kind} is no kind that a project may hold`);
     guardMetadata(object, watch);
     guard?.(object, watch);
   }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { JsonPatch } from 'cdk8s';
 import { didYouMean } from '#environments/check.ts';
+import { ignoreFault, policyFault } from '#environments/policies.ts';
 import { dig } from './dig.ts';
 import type { Manifest } from './manifests.ts';
 import type { Complain } from './plan.ts';
@@ -63,6 +64,11 @@ function applyOne(object: Manifest, patch: Patch['patch'], complain: Complain): 
       return undefined;
     }
   }
+  const fault = policyFaultOf(next);
+  if (fault !== undefined) {
+    complain([], fault);
+    return undefined;
+  }
   const changed = bindingChange(object, next);
   if (changed !== undefined) {
     complain(
@@ -119,11 +125,25 @@ function bindingChange(before: unknown, after: unknown): string | undefined {
   return undefined;
 }
 
-/** Labels and annotations that Plinth and the selectors read. */
+const policyAnnotations = ['plinth.dev/policy', 'plinth.dev/ignore'] as const;
+
+/** A policy that is none, or a field that must not be left to others. */
+function policyFaultOf(object: unknown): string | undefined {
+  const given = dig(object, 'metadata.annotations');
+  const [policy, ignore] = policyAnnotations.map((name) => (isMap(given) ? given[name] : undefined));
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+  if (policy !== undefined && text(policy) === undefined) return 'plinth.dev/policy is a text such as keep';
+  if (ignore !== undefined && text(ignore) === undefined) return 'plinth.dev/ignore is a text such as /spec/replicas';
+  return policyFault(text(policy)) ?? ignoreFault(text(ignore));
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** Labels and annotations that Plinth and the selectors read, but for those that a spec may set itself. */
 function reserved(map: unknown): [string, unknown][] {
-  if (typeof map !== 'object' || map === null) return [];
+  if (!isMap(map)) return [];
   const own = /^(plinth\.dev|app\.kubernetes\.io)\//;
   return Object.entries(map)
-    .filter(([key]) => own.test(key))
+    .filter(([key]) => own.test(key) && !policyAnnotations.some((name) => name === key))
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -1,5 +1,7 @@
 import type { ProjectKey } from '#environments/layout.ts';
+import type { Mode } from '#environments/operations.ts';
 import type { Environment } from '#environments/schema.ts';
+import type { CustomObject } from './object-schema.ts';
 
 /** A place in the spec, for findings. */
 export type SpecPath = readonly (string | number)[];
@@ -132,4 +134,10 @@ export interface Plan {
   readonly secrets: readonly SecretUse[];
   readonly internet: boolean;
   readonly egress: readonly EgressPlan[];
+  /** `team/project` of this environment, sorted, each once. */
+  readonly dependsOnProjects: readonly string[];
+  readonly mode?: Mode;
+  /** True: what exists already and is nobody's is taken over. */
+  readonly adopt: boolean;
+  readonly objects: readonly CustomObject[];
 }

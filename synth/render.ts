@@ -1,6 +1,7 @@
 import { App, Chart } from 'cdk8s';
 import { type Finding, InvalidInput } from '#environments/finding.ts';
 import { names, type ProjectKey, reservedBecause, specFile } from '#environments/layout.ts';
+import { withoutIgnored } from '#environments/policies.ts';
 import type { Environment } from '#environments/schema.ts';
 import { guardFindings } from './guard.ts';
 import { nameJobs } from './job-names.ts';
@@ -8,6 +9,7 @@ import { canonicalJson, digestOf, type Manifest, writeManifests } from './manife
 import { addJobs } from './parts/jobs.ts';
 import { addNamespace } from './parts/namespace.ts';
 import { addNetworkPolicies } from './parts/network.ts';
+import { addObjects } from './parts/objects.ts';
 import { addRoutes } from './parts/routes.ts';
 import { addSecrets } from './parts/secrets.ts';
 import { addClaims } from './parts/storage.ts';
@@ -20,6 +22,7 @@ import { findWarnings } from './warnings.ts';
 
 export { digestOf, type Manifest, parseManifests } from './manifests.ts';
 export type { SecretUse } from './plan.ts';
+export { refuseVolumeChanges } from './volume-changes.ts';
 
 /** Changes whenever the same spec gives other bytes. */
 export const rendererVersion = '1';
@@ -40,6 +43,8 @@ export interface Rendered {
   readonly volumes: readonly { readonly claim: string; readonly name: string }[];
   readonly secrets: readonly SecretUse[];
   readonly objects: number;
+  /** `team/project` of this environment that must be ready first. */
+  readonly dependsOnProjects: readonly string[];
   /** What runs: the image of each container and of each service from the catalogue. */
   readonly images: readonly { readonly container: string; readonly image: string }[];
   /** What is allowed and probably not meant. */
@@ -59,7 +64,7 @@ export function render(input: { environment: Environment; key: ProjectKey; spec:
   reading.refuse();
   const objects = nameJobs(applyPatches(build(plan), reading.project.patches, reading.complain));
   reading.refuse();
-  const refused = guardFindings(objects, environment, key);
+  const refused = guardFindings(objects.map(withoutIgnored), environment, key);
   if (refused.length > 0) throw new InvalidInput(refused);
   const manifests = writeManifests(objects);
   return {
@@ -73,6 +78,7 @@ export function render(input: { environment: Environment; key: ProjectKey; spec:
     volumes: plan.claims.map(({ claim, name }) => ({ claim, name })),
     secrets: plan.secrets,
     objects: objects.length,
+    dependsOnProjects: plan.dependsOnProjects,
     images: plan.workloads.map(({ name, image }) => ({ container: name, image })),
     warnings: findWarnings(reading.project, plan).map(({ path, message }) => reading.finding(path, message)),
   };
@@ -90,6 +96,7 @@ function build(plan: Plan): Manifest[] {
   addWorkloads(scope);
   addJobs(scope);
   addRoutes(scope);
+  addObjects(scope);
   return chart.toJson();
 }
 

@@ -1,10 +1,11 @@
 import type { ProjectKey } from '#environments/layout.ts';
-import { namespaceOf } from '#environments/layout.ts';
+import { namespaceOf, projectName } from '#environments/layout.ts';
 import type { Environment } from '#environments/schema.ts';
 import { checkBounds } from './bounds.ts';
 import { entryOf } from './catalogue.ts';
 import { resolveRoutes } from './hosts.ts';
 import { variableOfSecret } from './inherit.ts';
+import { objectFaults } from './parts/objects.ts';
 import type {
   Check,
   ClaimPlan,
@@ -55,6 +56,7 @@ export function resolve(project: Project, environment: Environment, key: Project
     ...Object.entries(project.services).map(([name, service]) => resolveService(name, service, claims)),
   ];
   const jobs = Object.entries(project.jobs).map(([name, job]) => resolveJob(name, job, scene));
+  objectFaults(project.objects, environment.kinds, complain);
   const plan: Plan = {
     key,
     environment,
@@ -67,6 +69,10 @@ export function resolve(project: Project, environment: Environment, key: Project
     secrets: usedSecrets(project, workloads, jobs, environment),
     internet: project.network.internet,
     egress: project.network.egress,
+    objects: project.objects,
+    dependsOnProjects: resolveProjects(project, key, complain),
+    mode: project.reconcile.mode,
+    adopt: project.reconcile.adopt,
   };
   checkBounds(plan, project, complain);
   return plan;
@@ -75,6 +81,13 @@ export function resolve(project: Project, environment: Environment, key: Project
 /** By code units, so that every machine sorts alike. */
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 const byName = (a: { readonly name: string }, b: { readonly name: string }) => compare(a.name, b.name);
+
+/** The other projects that it waits for; whether they are there is not known here. */
+function resolveProjects({ dependsOn }: Project, key: ProjectKey, complain: Complain): readonly string[] {
+  const itself = dependsOn.indexOf(projectName(key));
+  if (itself !== -1) complain(['dependsOn', itself], `${projectName(key)} is this project; it cannot wait for itself`);
+  return [...new Set(dependsOn)].sort();
+}
 
 function resolveClaims({ volumes, services }: Project, { storage }: Environment): Map<string, ClaimPlan> {
   const claims = new Map<string, ClaimPlan>();

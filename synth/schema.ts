@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { names } from '#environments/layout.ts';
+import { modes } from '#environments/operations.ts';
 import { bytesAmount, cidr, cpuAmount, domain } from '#environments/schema.ts';
 import { serviceKind } from './catalogue.ts';
+import { objects } from './object-schema.ts';
+import { patches } from './patch-schema.ts';
 
 const name = z.string().regex(names.container.pattern, names.container.text);
 const secretName = z
@@ -14,6 +17,12 @@ const absolutePath = z
   .string()
   .max(200)
   .regex(/^\/(?!$)(?!.*\/\.{1,2}(\/|$))(?!.*\/\/)[^\0:]*[^/\0:]$/, 'an absolute path such as /data, without . or ..');
+const projectReference = z
+  .string()
+  .regex(
+    /^(?=.{3,17}\/)[a-z](-?[a-z0-9])*\/(?=.{3,20}$)[a-z](-?[a-z0-9])*$/,
+    'a project of the same environment as team/project, such as shop/database',
+  );
 const portName = z.string().regex(/^(?=.{1,15}$)(?!\d+$)[a-z0-9]+(-[a-z0-9]+)*$/, 'a port name such as metrics');
 const port = z.int().min(1).max(65_535);
 
@@ -276,42 +285,6 @@ const volume = z.union([
   }),
 ]);
 
-const pointer = z
-  .string()
-  .max(500)
-  .regex(/^(\/.*)?$/, 'a JSON Pointer such as /spec/replicas');
-const patchPath = pointer.describe('Where, as a JSON Pointer: / in a name is written ~1.');
-
-const patch = z.strictObject({
-  target: z
-    .strictObject({
-      kind: z.string().max(63).describe('Kind of the object, such as Deployment.'),
-      name: z.string().max(253).describe('Its name; of a job its name in this file.'),
-    })
-    .describe('The object to change; its manifests show what there is.'),
-  patch: z
-    .array(
-      z.discriminatedUnion('op', [
-        z.strictObject({
-          op: z
-            .enum(['add', 'replace', 'test'])
-            .describe('What to do; test refuses the patch where the value is another.'),
-          path: patchPath,
-          value: z.json().describe('The new value, or the one that must be there.'),
-        }),
-        z.strictObject({ op: z.literal('remove').describe('Takes away what is there.'), path: patchPath }),
-        z.strictObject({
-          op: z.enum(['move', 'copy']).describe('Puts there what stands elsewhere.'),
-          path: patchPath,
-          from: pointer.describe('Where the value is taken from.'),
-        }),
-      ]),
-    )
-    .min(1)
-    .max(50)
-    .describe('Operations of JSON Patch (RFC 6902), in order.'),
-});
-
 /** `project.yaml`: the few lines that a person writes about a project in one environment. */
 export const projectSchema = z.strictObject({
   apiVersion: z.literal('plinth.dev/v1').describe('Version of this format.'),
@@ -379,11 +352,26 @@ export const projectSchema = z.strictObject({
     })
     .prefault({})
     .describe('When it sleeps: volumes are kept as snapshots, everything else is freed until it is used again.'),
-  patches: z
-    .array(patch)
-    .max(50)
+  dependsOn: z
+    .array(projectReference)
+    .max(20)
     .default([])
-    .describe('JSON Patch on the objects that come out, applied last. Refused where it weakens a guard.'),
+    .describe('Projects of this environment, as team/project, that must be applied and healthy first.'),
+  reconcile: z
+    .strictObject({
+      mode: z
+        .enum(modes)
+        .optional()
+        .describe('heal: foreign edits are undone. warn: they are only told. detect: nothing is written at all.'),
+      adopt: z
+        .boolean()
+        .default(false)
+        .describe('true: objects of its names that exist already and are nobody’s are taken over, its namespace too.'),
+    })
+    .prefault({})
+    .describe("What reconcile does to it; the environment's mode counts where it is stricter."),
+  objects,
+  patches,
 });
 
 /** What a person may write. */

@@ -6,6 +6,7 @@ const overAllTeams: ReadonlySet<Permission> = new Set(['state:read']);
 /** What is about things in environments: lists of these can be cut to a caller's environments. */
 const inEnvironments: ReadonlySet<Permission> = new Set([
   'environment:read',
+  'environment:write',
   'project:read',
   'project:write',
   'project:delete',
@@ -57,6 +58,8 @@ export function gitRights(caller: Caller) {
     mayWrite: (place: StatePlace): boolean =>
       mayIn('state:write', place) &&
       mayIn('project:write', place) &&
+      // environment.yaml says all that a switch of the environment does, and more.
+      (place.environment === undefined || place.team !== undefined || mayIn('environment:write', place)) &&
       (place.removed !== true || mayIn('project:delete', place)),
   };
 }

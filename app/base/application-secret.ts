@@ -13,6 +13,8 @@ export const purposes = [
   'csrf',
   /** Encrypts data keys where DEPLOYMENT_ENCRYPTION_KEY is not set. */
   'secrets',
+  /** Tells replicas whether they have the same secret. */
+  'replicas',
 ] as const;
 export type Purpose = (typeof purposes)[number];
 

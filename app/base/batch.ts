@@ -8,13 +8,15 @@
  * A call that fails is made again for each of its items alone, so that one bad item fails alone.
  * @param most items in one call
  * @param run gives one result for each item, in their order
+ * @param atOnce calls side by side, so that one that takes long does not hold up what comes after it. Default 1.
  */
 export function createBatch<Item, Result>(
   most: number,
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  atOnce = 1,
 ): (item: Item) => Promise<Result> {
   let waiting: { readonly item: Item; readonly done: PromiseWithResolvers<Result> }[] = [];
-  let running = false;
+  let running = 0;
 
   const serve = async (asked: typeof waiting): Promise<void> => {
     try {
@@ -28,19 +30,19 @@ export function createBatch<Item, Result>(
   };
 
   const pump = async () => {
-    running = true;
+    running += 1;
     while (waiting.length > 0) {
       const now = waiting.slice(0, most);
       waiting = waiting.slice(most);
       await serve(now);
     }
-    running = false;
+    running -= 1;
   };
 
   return (item) => {
     const done = Promise.withResolvers<Result>();
     waiting.push({ item, done });
-    if (!running) void pump();
+    if (running < atOnce) void pump();
     return done.promise;
   };
 }

@@ -1,6 +1,7 @@
 import { accessRows, type OAuthClient, signInProviders } from './config/access.ts';
 import { chatopsRows, checkChannels, incomingEmailRows, knowledgeGraphRows } from './config/channels.ts';
 import { chooseDatabase, type DatabasePlace, databaseRows } from './config/database.ts';
+import { egressRows } from './config/egress.ts';
 import {
   type Analytics,
   analyticsOf,
@@ -10,6 +11,7 @@ import {
   mcpRows,
   storageRows,
 } from './config/extras.ts';
+import { gitRows, type StateRemote, stateRemote } from './config/git.ts';
 import { checkKeys, keyRows } from './config/keys.ts';
 import { kubernetesRows, type ManifestSettings, manifestSettings, snapshotRows } from './config/kubernetes.ts';
 import { listeningRows } from './config/listening.ts';
@@ -32,6 +34,7 @@ import { Fault } from './errors.ts';
 import { Secret } from './secret.ts';
 
 export { readEnvFile } from './config/env-file.ts';
+export type { GitProvider, RemoteCredential, StateRemote } from './config/git.ts';
 export { type Notice, type SettingReport, type SettingsReport, sentencesOf } from './config/report.ts';
 export type { VaultAccess } from './config/vault.ts';
 
@@ -41,12 +44,14 @@ export const settings = {
   ...keyRows,
   ...accessRows,
   ...databaseRows,
+  ...gitRows,
   ...originRows,
   ...kubernetesRows,
   ...snapshotRows,
   ...vaultRows,
   ...mailRows,
   ...observabilityRows,
+  ...egressRows,
   ...llmRows,
   ...mcpRows,
   ...chatopsRows,
@@ -70,12 +75,14 @@ const subjects: Readonly<Record<string, Rows>> = {
   Keys: keyRows,
   'Sign-in': accessRows,
   Database: databaseRows,
+  'State repository': gitRows,
   'Domains and origins': originRows,
   'Kubernetes (the environment local)': kubernetesRows,
   Snapshots: snapshotRows,
   'Secrets and Vault': vaultRows,
   Mail: mailRows,
   Observability: observabilityRows,
+  'Requests to others': egressRows,
   [providers]: llmRows,
   'MCP servers': mcpRows,
   'Microsoft Teams': chatopsRows,
@@ -94,6 +101,8 @@ interface Derived extends Places, SecretsPlace, DatabasePlace {
   readonly google: OAuthClient | undefined;
   /** How mail is sent; undefined: not at all. */
   readonly mailServer: MailServer | undefined;
+  /** The Git remote that holds the state repository; undefined: it is in DATA_DIR. */
+  readonly stateRemote: StateRemote | undefined;
   /** Where traces go; undefined: nowhere. */
   readonly traceCollector: TraceCollector | undefined;
   readonly analytics: Analytics | undefined;
@@ -194,6 +203,7 @@ function derive(rows: readonly ReadRow[], findings: Findings): Config {
     ...signInProviders(values, findings),
     manifestSettings: manifestSettings(values, hasDomain ? places.projectsDomain : undefined),
     mailServer: mailServer(values, findings),
+    stateRemote: stateRemote(values, findings),
     traceCollector: traceCollector(values, findings),
     analytics: analyticsOf(values),
     chatApiKeys: Object.freeze(

@@ -16,8 +16,10 @@ export const idPrefixes = {
   invitation: 'inv',
   serviceAccount: 'sva',
   mail: 'mai',
+  delivery: 'dlv',
   dataKey: 'key',
   identityProvider: 'idp',
+  replica: 'rep',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;

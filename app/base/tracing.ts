@@ -55,8 +55,21 @@ export interface RequestSpan extends Span {
 /** Begins the span of a request: what `http/context.ts` is handed. Absent where tracing is off, so that it costs nothing. */
 export type TraceRequest = (begin: RequestBegin) => RequestSpan;
 
+/** What is known of a walk when it begins. */
+export interface WalkBegin {
+  readonly name: string;
+  readonly attributes: Attributes;
+  readonly startedAt: Date;
+  /** W3C `traceparent` of what asked for it; one that is not well-formed is passed over. */
+  readonly parent: string | undefined;
+}
+
+/** Begins the span of a walk; rooms use it by `beginWalk`. Absent where tracing is off. */
+export type TraceWalk = (begin: WalkBegin) => Span;
+
 export interface Tracing {
   readonly trace: TraceRequest;
+  readonly traceWalk: TraceWalk;
   /** Sends what is left and ends; a collector that is away holds it up for 5 s at the most. */
   stop(): Promise<void>;
 }
@@ -90,7 +103,7 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
   });
   const tracer = provider.getTracer('plinth', options.version);
 
-  const wrap = (span: OtelSpan, around: Context): Span => {
+  const wrap = (span: OtelSpan, around: Context, kind = api.SpanKind.CLIENT): Span => {
     const inside = api.trace.setSpan(around, span);
     const { traceId, spanId, traceFlags } = span.spanContext();
     return {
@@ -99,7 +112,7 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
         span.setAttributes({ ...attributes });
       },
       child: (name, attributes = {}) =>
-        wrap(tracer.startSpan(name, { attributes: { ...attributes }, kind: api.SpanKind.CLIENT }, inside), inside),
+        wrap(tracer.startSpan(name, { attributes: { ...attributes }, kind }, inside), inside, kind),
       end: (outcome = 'ok') => {
         if (outcome === 'failed') span.setStatus({ code: api.SpanStatusCode.ERROR });
         span.end();
@@ -107,12 +120,20 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
     };
   };
 
-  const trace: TraceRequest = ({ id, method, traceparent }) => {
+  const contextOf = (traceparent: string | undefined): Context => {
     const parent = readTraceparent(traceparent);
-    const around =
-      parent === undefined
-        ? api.ROOT_CONTEXT
-        : api.trace.setSpanContext(api.ROOT_CONTEXT, { ...parent, isRemote: true });
+    if (parent === undefined) return api.ROOT_CONTEXT;
+    return api.trace.setSpanContext(api.ROOT_CONTEXT, { ...parent, isRemote: true });
+  };
+
+  const traceWalk: TraceWalk = ({ name, attributes, startedAt, parent }) => {
+    const around = contextOf(parent);
+    const options = { kind: api.SpanKind.INTERNAL, attributes: { ...attributes }, startTime: startedAt };
+    return wrap(tracer.startSpan(name, options, around), around, api.SpanKind.INTERNAL);
+  };
+
+  const trace: TraceRequest = ({ id, method, traceparent }) => {
+    const around = contextOf(traceparent);
     const verb = methods.has(method) ? method : '_OTHER';
     const attributes = { 'http.request.method': verb, 'plinth.request.id': id };
     const otel = tracer.startSpan(verb, { kind: api.SpanKind.SERVER, attributes }, around);
@@ -126,7 +147,7 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
     return { ...span, answered };
   };
 
-  return { trace, stop: () => drain(provider, options.clock) };
+  return { trace, traceWalk, stop: () => drain(provider, options.clock) };
 }
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

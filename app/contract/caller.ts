@@ -8,6 +8,7 @@ export const permissions = [
   'self:read',
   'self:write',
   'environment:read',
+  'environment:write',
   'project:read',
   'project:write',
   'project:delete',

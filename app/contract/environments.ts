@@ -25,6 +25,15 @@ export const environmentDetail = z
   .object({
     ...environmentView.shape,
     etag: z.string().nullable().describe('Blob id of environment.yaml.'),
+    signatures: z
+      .object({
+        required: z.boolean(),
+        ownKey: z.string().nullable().describe('The public SSH key that Plinth signs its commits with.'),
+        unsigned: z
+          .array(z.object({ path: z.string(), revision: z.string(), why: z.string() }))
+          .describe('What is not applied, because it came by a commit that does not count.'),
+      })
+      .describe('Whose commits are applied.'),
     settings: z.record(z.string(), z.unknown()).describe('environment.yaml with every default filled in.'),
   })
   .meta({ id: 'Environment' });

@@ -96,7 +96,7 @@ function securityOf({ permission, method, inPerson }: Route): Pick<Operation, 's
 
 function bodyOf(route: Route, schema: z.ZodType) {
   const shown = schema === specBody ? spec : schema;
-  const types = (route.bodyKinds ?? ['json']).map((kind): string => mediaTypes[kind]);
+  const types = [...(route.bytes ?? (route.bodyKinds ?? ['json']).map((kind) => mediaTypes[kind]))];
   if (route.form === true) types.push('application/x-www-form-urlencoded');
   return Object.fromEntries(types.map((type) => [type, { schema: shown }]));
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { changeView } from './changes.ts';
 import { reasonView } from './problem.ts';
+import { allowedView, windowView } from './switches.ts';
 import { containerName, count, flag, page, projectParams, revision, teamName, time } from './values.ts';
 
 /** How far reconcile has come with a project. */
@@ -23,14 +24,34 @@ const objectKey = {
   name: z.string(),
 };
 
-/** Deletions that wait until a person confirms them. */
+/** Deletions, and replacements that lose data, that wait until a person confirms them. */
 export const waitingView = z
   .object({
     digest: z.string().describe('Send it to POST …/confirm: it stands for exactly this list.'),
-    objects: z.array(z.object(objectKey)),
+    objects: z.array(
+      z.object({
+        ...objectKey,
+        action: z
+          .enum(['delete', 'replace'])
+          .describe('replace: Kubernetes cannot change it; it is deleted and made anew, and its data is lost.'),
+      }),
+    ),
     createdAt: time,
   })
   .meta({ id: 'Waiting' });
+
+/** Something that happened to a project and that no status shows for long. */
+const reportView = z
+  .object({
+    kind: z.enum(['adoption', 'fight', 'drift', 'kept', 'replaced']),
+    object: z.string().describe('`apps/v1 Deployment namespace/name`.'),
+    message: z.string(),
+    managers: z
+      .array(z.object({ manager: z.string(), fields: z.array(z.string()) }))
+      .describe('Who had written which fields, where that is known.'),
+    at: time,
+  })
+  .meta({ id: 'Report' });
 
 const holdView = z
   .object({
@@ -56,6 +77,8 @@ const summary = {
   etag: z.string().nullable().describe('Blob id of the spec, for If-Match.'),
   appliedRevision: z.string().nullable().describe('The last commit that was applied completely.'),
   appliedAt: time.nullable(),
+  attempts: z.int().describe('Tries that failed one after the other; 0: the last one did not.'),
+  retryAt: time.nullable().describe('When the next try is due; null: when something changes.'),
   hold: holdView.nullable(),
   updatedAt: time,
 };
@@ -70,6 +93,9 @@ export const projectView = z
     spec: z.record(z.string(), z.unknown()).nullable().describe('The spec as JSON; null before its first commit.'),
     change: changeView.nullable().describe('The newest change.'),
     waiting: waitingView.nullable(),
+    reports: z.array(reportView).describe('The newest 20 of what happened to it beside commits, newest first.'),
+    allowed: allowedView,
+    windows: z.array(windowView).describe('The windows that are about it.'),
     createdAt: time,
   })
   .meta({ id: 'Project' });

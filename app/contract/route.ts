@@ -38,6 +38,8 @@ export interface Route {
   /** With `bodyKinds` it only documents the JSON form: the handler gets a RawBody and judges it itself. */
   readonly body?: z.ZodType;
   readonly bodyKinds?: readonly BodyKind[];
+  /** The body comes as the very bytes that were sent, in one of these media types, for who proves it by a signature. */
+  readonly bytes?: readonly string[];
   /** The body may come as an HTML form as well as JSON: every field is text, an absent checkbox is absent. */
   readonly form?: true;
   /** The most bytes of the body, where the usual 1 MiB is wrong. */
@@ -102,9 +104,11 @@ type Parsed<R, Key extends 'params' | 'query'> = R extends { readonly [K in Key]
   : Nothing;
 type ParsedBody<R> = R extends { readonly bodyKinds: readonly BodyKind[] }
   ? RawBody
-  : R extends { readonly body: infer S extends z.ZodType }
-    ? Readonly<z.output<S>>
-    : undefined;
+  : R extends { readonly bytes: readonly string[] }
+    ? Buffer
+    : R extends { readonly body: infer S extends z.ZodType }
+      ? Readonly<z.output<S>>
+      : undefined;
 
 /** A value on its way out, as deep as it goes: what the schema takes, and read-only lists as well. */
 export type Given<T> = T extends readonly (infer Item)[]
@@ -160,6 +164,8 @@ export interface AuditFacts {
   /** As it was and as it is; secrets must be versions, not values. */
   readonly before?: unknown;
   readonly after?: unknown;
+  /** What a reader of the audit wants in plain: a reason, a revision. Never a secret. */
+  readonly detail?: Readonly<Record<string, string>>;
 }
 
 type ReplyForm<R extends Route> =

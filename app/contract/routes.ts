@@ -3,6 +3,7 @@ import { auditRoutes } from './audit-routes.ts';
 import { changeParams, changeQuery, changesQuery, changeView } from './changes.ts';
 import { environmentDetail, environmentView } from './environments.ts';
 import { identityRoutes } from './identity-routes.ts';
+import { notifyRoutes } from './notify-routes.ts';
 import { pageRoutes } from './page-routes.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { projectRoutes } from './project-routes.ts';
@@ -10,8 +11,11 @@ import { defineRoute, type HandlersOf } from './route.ts';
 import { secretRoutes } from './secret-routes.ts';
 import { grantedSecretBody, grantedSecretView, organizationSecretParams } from './secrets.ts';
 import { signInRoutes } from './sign-in-routes.ts';
+import { signatureRoutes } from './signature-routes.ts';
+import { switchRoutes } from './switch-routes.ts';
 import { document, healthView, readyView, schemaParams } from './system.ts';
 import { environmentParams, listOf } from './values.ts';
+import { webhookRoutes } from './webhook-routes.ts';
 
 /** Every route of the control plane. Server, OpenAPI, console and command line are made from this table. */
 export const routes = [
@@ -20,8 +24,12 @@ export const routes = [
   ...identityRoutes,
   ...peopleRoutes,
   ...auditRoutes,
+  ...notifyRoutes,
   ...pageRoutes,
   ...secretRoutes,
+  ...signatureRoutes,
+  ...switchRoutes,
+  ...webhookRoutes,
   defineRoute({
     name: 'listEnvironments',
     tag: 'Environments',

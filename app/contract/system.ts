@@ -8,12 +8,16 @@ const partView = z.object({
   reason: z.string().describe('What is wrong; empty when nothing is.'),
 });
 
-/** Database and repository must be there to be ready; a cluster that is out is shown, and its projects wait. */
+/**
+ * Database and repository must be there to be ready. A cluster that is out is shown, and its projects wait; so is the
+ * Git remote, and changes wait.
+ */
 export const readyView = z
   .object({
     ready: z.boolean(),
     database: partView,
     git: partView,
+    remote: partView.nullable().describe('The Git remote; null: the state repository is here.'),
     clusters: z.record(z.string(), partView).describe('By the name of the environment.'),
   })
   .meta({ id: 'Ready' });

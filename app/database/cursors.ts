@@ -19,3 +19,7 @@ export async function writeCursor(tx: Queryable, name: string, revision: string)
     'cursor-write',
   );
 }
+
+export async function removeCursor(database: Queryable, name: string): Promise<void> {
+  await database.query('delete from cursors where name = $1', [name]);
+}

@@ -6,7 +6,9 @@ export const channels = [
   'project_wake',
   'project_events',
   'secrets',
+  'signatures',
   'access',
+  'leases',
 ] as const;
 export type Channel = (typeof channels)[number];
 

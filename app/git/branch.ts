@@ -5,13 +5,18 @@ import { endChild, type Git, type GitChild, gitFault, hasEnded } from './process
 const mostMs = 30_000;
 const nothing = '0'.repeat(40);
 
+export interface MoveOptions {
+  /** Asked at the last moment before git may move anything: what it throws ends the move, and nothing has moved. */
+  readonly assert?: (() => void) | undefined;
+}
+
 /** Moves the branch, by one long-lived `git update-ref --stdin`: git's own locks and checks without a process a move. */
 export interface Branch {
   /**
    * Compare and swap. Durable when it returns, but for the folder that names the file.
    * @throws Fault REPOSITORY_UNAVAILABLE | DISK_FULL in git's words, also when the branch is not at `from`.
    */
-  move(from: string | undefined, to: string): Promise<void>;
+  move(from: string | undefined, to: string, options?: MoveOptions): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -20,10 +25,11 @@ export function createBranch(git: Git, branch: string): Branch {
   let last: Promise<unknown> = Promise.resolve();
   let closed = false;
 
-  const move = async (from: string | undefined, to: string) => {
+  const move = async (from: string | undefined, to: string, { assert }: MoveOptions = {}) => {
     if (closed) throw new Fault('STOPPING');
     if (child !== undefined && hasEnded(child)) child = undefined;
     child ??= git.start(['update-ref', '--stdin']);
+    assert?.();
     const failure = await converse(
       child,
       `start\nupdate refs/heads/${branch} ${to} ${from ?? nothing}\nprepare\ncommit\n`,
@@ -37,8 +43,8 @@ export function createBranch(git: Git, branch: string): Branch {
   };
 
   return {
-    move: (from, to) => {
-      const next = last.then(() => move(from, to));
+    move: (from, to, options) => {
+      const next = last.then(() => move(from, to, options));
       last = next.catch(() => {});
       return next;
     },

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { Fault } from '#base/errors.ts';
+import type { MoveOptions } from './branch.ts';
 import { addObject, createDraft, type Draft, type Edit, editTree, readAhead } from './edit.ts';
 import { clearStaleLock, syncFolder } from './locks.ts';
 import { writePack } from './pack.ts';
 import { gitFault } from './process.ts';
 import type { Repository } from './repository.ts';
+import { withSignature } from './signature.ts';
 import { pathFault } from './tree-rules.ts';
 import { readTree } from './trees.ts';
 
@@ -24,14 +26,15 @@ const committer = 'Plinth <plinth@localhost>';
  * before, and moves the branch to the last one: all of them or none, durable when it returns. Gives the revisions in
  * order. Objects are written here, as one pack; the branch is moved by git, under git's lock.
  * @throws Fault REVISION_MOVED when the branch is not at `expected` (any more), PATH_INVALID, DISK_FULL,
- * REPOSITORY_UNAVAILABLE. After each of these the branch is where it was.
+ * REPOSITORY_UNAVAILABLE. After each of these the branch is where it was. What `assert` throws, which is asked at the
+ * last moment, is thrown on.
  */
 export async function commit(
   repository: Repository,
-  batch: { expected: string | undefined; commits: readonly NewCommit[] },
+  batch: { expected: string | undefined; commits: readonly NewCommit[] } & MoveOptions,
 ): Promise<string[]> {
   const { branch, directory } = repository;
-  const { expected, commits } = batch;
+  const { expected, commits, assert } = batch;
   for (const { edits } of commits) for (const { path } of edits) mustBeLegal(path);
   const moved = () => new Fault('REVISION_MOVED', { branch, expected: expected ?? 'nothing' });
   if ((await repository.tip()) !== expected) throw moved();
@@ -41,8 +44,9 @@ export async function commit(
   if (last === undefined) return [];
   try {
     await writePack(directory, [...draft.objects.values()]);
-    await repository.head.move(expected, last);
+    await repository.head.move(expected, last, { assert });
   } catch (error) {
+    if (Fault.is(error, 'LEASE_LOST')) throw error;
     const fault = Fault.is(error) ? error : gitFault(directory, String(error), error);
     const tip = await repository.tip();
     // git may have been killed after the move and before it said so.
@@ -60,6 +64,7 @@ async function writeCommits(
   expected: string | undefined,
   commits: readonly NewCommit[],
 ): Promise<string[]> {
+  const { signer } = repository;
   const revisions: string[] = [];
   let parent = expected;
   let tree = expected === undefined ? undefined : (await repository.describe(expected)).tree;
@@ -74,7 +79,8 @@ async function writeCommits(
       `author ${plain(author.name) || 'unknown'} <${plain(author.email)}> ${when}`,
       `committer ${committer} ${when}`,
     ];
-    parent = addObject(draft, 'commit', Buffer.from(`${lines.join('\n')}\n\n${message(text)}`));
+    const content = Buffer.from(`${lines.join('\n')}\n\n${message(text)}`);
+    parent = addObject(draft, 'commit', signer === undefined ? content : withSignature(content, signer.sign(content)));
     revisions.push(parent);
   }
   return revisions;

@@ -17,6 +17,8 @@ export interface ObjectReader {
   info(name: string): Promise<ObjectInfo | undefined>;
   /** @throws Fault REPOSITORY_UNAVAILABLE when the object is larger than the reader's limit, 8 MiB by default. */
   contents(name: string): Promise<StoredObject | undefined>;
+  /** Bytes of the largest object whose contents it gives. */
+  readonly mostBytes: number;
   /** Ends the process. Questions still open are refused with STOPPING. */
   close(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export function createObjectReader(git: Git, options: ReaderOptions = {}): Objec
   return {
     info: (name) => ask('info', name),
     contents: (name) => ask('contents', name),
+    mostBytes: options.mostBytes ?? standardMostBytes,
     close: async () => {
       closed = true;
       const ending = child;

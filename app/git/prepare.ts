@@ -22,6 +22,8 @@ const settings = `# Written by Plinth at every start.
 	fsckObjects = true
 	# Packs, not loose objects: few files to sync, and housekeeping knows packs.
 	unpackLimit = 1
+	# What a fetch left of the remote is nobody else's business.
+	hideRefs = refs/plinth
 [uploadpack]
 	allowFilter = true
 	# A partial clone asks for single blobs; who may read may read all of this repository.
@@ -68,7 +70,8 @@ async function create(git: Git, branch: string, log: Log): Promise<void> {
   log.info({ directory }, 'state repository made');
 }
 
-async function writeWhole(file: string, text: string): Promise<void> {
+/** Writes a file whole or not at all. */
+export async function writeWhole(file: string, text: string): Promise<void> {
   const part = `${file}.part`;
   await writeFile(part, text, { flush: true });
   await rename(part, file);

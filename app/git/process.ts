@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { Fault } from '#base/errors.ts';
 
 /** Where git is looked for when the caller does not say: no environment variable of ours reaches a git process. */
@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly limitBytes?: number;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Given, the process and all that it starts inherit descriptor 3, and this is our end of it. */
+  readonly hear?: (channel: Duplex) => void;
 }
 
 export interface StartOptions {
@@ -75,7 +77,12 @@ export function createGit(options: { directory: string; searchPath?: string }): 
     child.on('error', () => {});
     return child;
   };
-  return { directory, start, run: (args, run = {}) => toTheEnd(start(args, run), directory, args, run) };
+  const run: Git['run'] = (args, options = {}) => {
+    const child = start(args, { environment: options.environment, channel: options.hear !== undefined });
+    options.hear?.(child.stdio[3] as Duplex); // a pipe, as it was started with a channel
+    return toTheEnd(child, directory, args, options);
+  };
+  return { directory, start, run };
 }
 
 /** Ends a process and everything it started, and waits for it. SIGTERM lets git remove its locks first. */

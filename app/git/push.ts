@@ -2,9 +2,11 @@ import { Fault } from '#base/errors.ts';
 import type { Log } from '#base/log.ts';
 import type { HookRequest, Verdict } from './hook-channel.ts';
 import { createObjectReader, type ObjectReader } from './objects.ts';
+import type { Git } from './process.ts';
 import { createReads, type Reads } from './reads.ts';
 import type { Repository } from './repository.ts';
-import { folderFaults, sizeFault } from './tree-rules.ts';
+import { type Step, stepsBetween } from './steps.ts';
+import { crowdedText, folderFaults, sizeFault } from './tree-rules.ts';
 import { diffTrees, type TreeChange, type TreeEntry } from './trees.ts';
 
 /** The tree that a push would make, while its objects are still in quarantine. */
@@ -15,6 +17,20 @@ export interface PushView {
   read(path: string): Promise<Uint8Array | undefined>;
   /** What stands directly in a folder after the push. */
   children(folder: string): Promise<TreeEntry[]>;
+  /** A file's content before the push, or undefined. */
+  readBefore(path: string): Promise<Uint8Array | undefined>;
+  /** The commits by which the branch gets there, oldest first; none where there was no branch. */
+  steps(): Promise<readonly PushedStep[]>;
+}
+
+/** One commit of a push, as a step of the branch. */
+export interface PushedStep extends Step {
+  /** The commit as Git keeps it, with its signature. */
+  readonly content: Buffer;
+  /** What it changes, in path order. */
+  readonly changes: readonly TreeChange[];
+  /** A file's content before it, or undefined. */
+  readBefore(path: string): Promise<Uint8Array | undefined>;
 }
 
 /** A place in the state repository: a project of a team, an environment, or (nothing named) all that is above. */
@@ -37,6 +53,8 @@ export interface Push extends Pusher {
   readonly before: string | undefined;
   readonly after: string;
   readonly view: PushView;
+  /** The public key that Plinth signs its own commits with. */
+  readonly ownKey: string | undefined;
 }
 
 /** What is wrong with a push, in lines for the pusher's terminal; nothing: it comes in. */
@@ -55,6 +73,8 @@ export interface Judgement extends Verdict {
 }
 
 const mostChanges = 20_000;
+/** Commits of a push whose signatures are looked at. */
+const mostSteps = 2_000;
 const mostLines = 40;
 const mostReadBytes = 2 ** 20;
 const nothing = '0'.repeat(40);
@@ -70,8 +90,9 @@ export async function judgePush(options: JudgeOptions, { updates, quarantine }: 
     const reads = createReads(objects);
     const found = await findFaults(objects, reads, move);
     if (found.faults.length > 0) return refusal(found.faults);
-    const view = createView(reads, move.after, found.changes);
-    const lines = await checkPush({ ...move, actor, mayWrite, view });
+    const view = createView({ reads, objects, git: repository.git, quarantine }, move, found.changes);
+    const ownKey = repository.signer?.publicKey;
+    const lines = await checkPush({ ...move, actor, mayWrite, view, ownKey });
     return lines.length > 0 ? refusal(lines) : { accepted: true, lines: [], move };
   } catch (error) {
     if (!Fault.is(error)) log.error({ err: error, actor }, 'push could not be checked');
@@ -130,6 +151,7 @@ async function findFaults(
       faults.push(...found.slice(0, mostLines));
       return found.length === 0 && faults.length <= mostLines;
     },
+    tooLarge: (folder) => faults.push(crowdedText(folder)),
   });
   if (faults.length > 0) return { faults, changes };
   if (!complete) return { faults: [`a push changes ${mostChanges} paths at the most`], changes };
@@ -143,11 +165,53 @@ async function findFaults(
   return { faults, changes };
 }
 
-function createView(reads: Reads, after: string, changes: readonly TreeChange[]): PushView {
+interface ViewDoors {
+  readonly reads: Reads;
+  readonly objects: ObjectReader;
+  readonly git: Git;
+  readonly quarantine: HookRequest['quarantine'];
+}
+
+function createView(
+  { reads, objects, git, quarantine }: ViewDoors,
+  { before, after }: Move,
+  changes: readonly TreeChange[],
+): PushView {
+  const pushed = async (step: Step): Promise<PushedStep> => {
+    const [was, is] = await Promise.all([reads.commit(step.before), reads.commit(step.revision)]);
+    const found = await diffTrees(objects, { before: was.tree, after: is.tree }, '', {
+      most: mostChanges,
+      visit: () => true,
+      tooLarge: () => {
+        throw new Fault('PUSH_STEP_TOO_LARGE', { revision: step.revision, most: mostChanges });
+      },
+    });
+    if (!found.complete) throw new Fault('PUSH_STEP_TOO_LARGE', { revision: step.revision, most: mostChanges });
+    return {
+      ...step,
+      content: await reads.rawCommit(step.revision),
+      changes: found.changes,
+      readBefore: (path) => reads.blob(step.before, path),
+    };
+  };
   return {
     changed: async () => changes,
     read: (path) => reads.blob(after, path),
     children: (folder) => reads.children(after, folder),
+    readBefore: async (path) => (before === undefined ? undefined : await reads.blob(before, path)),
+    steps: async () => {
+      if (before === undefined) return [];
+      const steps = await stepsBetween(
+        git,
+        reads,
+        { from: before, to: after, most: mostSteps },
+        { environment: quarantine },
+      );
+      if (steps === undefined) throw new Fault('PUSH_TOO_LONG', { most: mostSteps });
+      const all: PushedStep[] = [];
+      for (const step of steps) all.push(await pushed(step));
+      return all;
+    },
   };
 }
 

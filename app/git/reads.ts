@@ -10,6 +10,7 @@ import { isFolder, parseTree, readTree, type TreeEntry } from './trees.ts';
  */
 export interface Reads {
   commit(revision: string): Promise<CommitInfo>;
+  rawCommit(revision: string): Promise<Buffer>;
   /** The tree of a folder ('' for the root). */
   tree(revision: string, folder: string): Promise<string | undefined>;
   /** What stands directly in a folder; nothing when there is no such folder. */
@@ -19,11 +20,12 @@ export interface Reads {
 }
 
 export function createReads(objects: ObjectReader): Reads {
-  const commit = async (revision: string) => {
+  const rawCommit = async (revision: string) => {
     const object = isRevision(revision) ? await objects.contents(revision) : undefined;
     if (object?.type !== 'commit') throw unknown(revision);
-    return parseCommit(revision, object.content);
+    return object.content;
   };
+  const commit = async (revision: string) => parseCommit(revision, await rawCommit(revision));
 
   /** git answers "missing" for a path that is not there and for one it cannot read: walk it to know which. */
   const mustBeAbsent = async (revision: string, path: string): Promise<undefined> => {
@@ -32,6 +34,8 @@ export function createReads(objects: ObjectReader): Reads {
     for (const [index, name] of names.entries()) {
       const entry = (await readTree(objects, id)).find((candidate) => candidate.name === name);
       if (entry === undefined || (!isFolder(entry) && index < names.length - 1)) return undefined;
+      // A submodule: a commit of another repository, which nobody expects here.
+      if (entry.mode === '160000') return undefined;
       id = entry.id;
     }
     throw new Fault('REPOSITORY_UNAVAILABLE', { why: `object ${id} of ${path} is missing` });
@@ -50,6 +54,7 @@ export function createReads(objects: ObjectReader): Reads {
 
   return {
     commit,
+    rawCommit,
     tree: async (revision, folder) => (await find(objects.info, 'tree', revision, folder))?.id,
     children: async (revision, folder) => {
       const tree = await find(objects.contents, 'tree', revision, folder);

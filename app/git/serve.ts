@@ -12,7 +12,7 @@ import { endChild, type GitChild } from './process.ts';
 import { type CheckPush, type Judgement, judgePush, type Pusher } from './push.ts';
 import type { Repository } from './repository.ts';
 
-export type { Push, PushPlace, PushView } from './push.ts';
+export type { Push, PushedStep, PushPlace, PushView } from './push.ts';
 
 /** Who calls, and what authorisation says of them. */
 export interface GitCaller extends Pusher {
@@ -115,7 +115,14 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
       try {
         const wish = readWish(request, path);
         await mayCall(wish, caller);
-        if (wish.service === 'receive-pack') await hookMustRun(hooksDirectory);
+        if (wish.service === 'receive-pack') {
+          if (repository.remote !== undefined) {
+            const fault = new Fault('REMOTE_ELSEWHERE', { url: repository.remote.url });
+            await caller.record({ action: 'push', outcome: 'denied', code: fault.code });
+            throw fault;
+          }
+          await hookMustRun(hooksDirectory);
+        }
         await serve(request, response, wish, caller);
       } catch (error) {
         if (!Fault.is(error)) log.error({ err: error, path }, 'git request failed');

@@ -3,8 +3,12 @@ import type { TreeEntry } from './trees.ts';
 /** Bytes of a path, and of one of its names, at the most. */
 const mostPathBytes = 512;
 const mostNameBytes = 100;
+/** Files and folders directly in one folder, at the most. */
+const mostEntries = 20_000;
 /** Bytes of a file below environments/, at the most. */
 const mostFileBytes = 2 ** 20;
+/** Of any other file, as the large Git hosts have it: nobody shall fill every clone with one push of zeros. */
+const mostOtherBytes = 100 * 2 ** 20;
 
 /** Why a path may not be in the state repository, or undefined. Every writer asks this: commit, push, pull request. */
 export function pathFault(path: string): string | undefined {
@@ -22,28 +26,45 @@ export function pathFault(path: string): string | undefined {
  * entries, and names that differ only in case (which become one file on some systems).
  */
 export function folderFaults(folder: string, before: readonly TreeEntry[], after: readonly TreeEntry[]): string[] {
+  return entryFaults(folder, before, after).map(({ text }) => text);
+}
+
+/** As `folderFaults`, with the path that each fault is about. */
+export function entryFaults(
+  folder: string,
+  before: readonly TreeEntry[],
+  after: readonly TreeEntry[],
+): { readonly path: string; readonly text: string }[] {
+  if (after.length > mostEntries) return [{ path: folder, text: crowdedText(folder) }];
   const old = new Map(before.map((entry) => [entry.name, entry]));
   const brought = after.filter(({ name, mode, id }) => old.get(name)?.id !== id || old.get(name)?.mode !== mode);
   const pathOf = (name: string) => (folder === '' ? name : `${folder}/${name}`);
   const faults = brought.flatMap(({ name, mode }) => {
     const fault = pathFault(pathOf(name)) ?? modeFault(mode);
-    return fault === undefined ? [] : [`${quoted(pathOf(name))}: ${fault}`];
+    return fault === undefined ? [] : [{ path: pathOf(name), text: `${quoted(pathOf(name))}: ${fault}` }];
   });
   const owner = new Map<string, string>();
   for (const { name } of after) if (old.has(name)) owner.set(folded(name), name);
   for (const { name } of after) {
     const other = owner.get(folded(name));
     if (other !== undefined && other !== name)
-      faults.push(`${quoted(pathOf(name))}: ${quoted(other)} stands beside it and differs only in case`);
+      faults.push({
+        path: pathOf(name),
+        text: `${quoted(pathOf(name))}: ${quoted(other)} stands beside it and differs only in case`,
+      });
     owner.set(folded(name), other ?? name);
   }
   return faults;
 }
 
+/** What is wrong with a folder that holds too much, of which nothing more is read. */
+export const crowdedText = (folder: string) =>
+  `${quoted(folder)}: the folder has too many entries; the most is ${mostEntries}`;
+
 /** Why a file of this size may not stand at this path, or undefined. */
 export function sizeFault(path: string, bytes: number): string | undefined {
-  if (!path.startsWith('environments/') || bytes <= mostFileBytes) return undefined;
-  return `${quoted(path)}: the file has ${bytes} bytes; the most is ${mostFileBytes}`;
+  const most = path.startsWith('environments/') ? mostFileBytes : mostOtherBytes;
+  return bytes <= most ? undefined : `${quoted(path)}: the file has ${bytes} bytes; the most is ${most}`;
 }
 
 /** A path as it is shown to people: quoted, and cut where it is very long. */

@@ -87,12 +87,15 @@ export interface Guard {
   readonly most: number;
   /** Sees a folder that differs, before and after; false: what is below it is left out. */
   visit(folder: string, before: readonly TreeEntry[], after: readonly TreeEntry[]): boolean;
+  /** Told of a folder that is too large to be read. */
+  tooLarge?(folder: string): void;
 }
 
 /**
  * What differs between two trees below `folder`, in path order, without guessing renames. Only folders that differ are
- * read, so a small change costs the same in a repository of ten and of ten thousand projects. `complete` is false when
- * the guard's limit ended the walk: then the changes are only some of them.
+ * read, so a small change costs the same in a repository of ten and of ten thousand projects; one that is too large for
+ * the reader is passed by, and the guard is told. `complete` is false when the guard's limit ended the walk: then the
+ * changes are only some of them.
  */
 export async function diffTrees(
   objects: ObjectReader,
@@ -102,7 +105,13 @@ export async function diffTrees(
 ): Promise<{ changes: TreeChange[]; complete: boolean }> {
   const changes: TreeChange[] = [];
   const most = guard?.most ?? Number.POSITIVE_INFINITY;
-  const read = async (id: string | undefined) => (id === undefined ? undefined : await readTree(objects, id));
+  const read = async (id: string | undefined): Promise<TreeEntry[] | 'too large' | undefined> => {
+    if (id === undefined) return undefined;
+    return await readTree(objects, id).catch(async (error: unknown) => {
+      if (((await objects.info(id))?.size ?? 0) > objects.mostBytes) return 'too large' as const;
+      throw error;
+    });
+  };
   let level: Pair[] = trees.before === trees.after ? [] : [{ path: folder, ...trees }];
   while (level.length > 0) {
     const below: Pair[] = [];
@@ -110,7 +119,13 @@ export async function diffTrees(
       const pairs = level.slice(at, at + readAtOnce);
       const entries = await Promise.all(pairs.map((pair) => Promise.all([read(pair.before), read(pair.after)])));
       for (const [index, { path }] of pairs.entries()) {
-        const [before = [], after = []] = entries[index]!; // as many as pairs
+        const [was = [], after = []] = entries[index]!; // as many as pairs
+        // Nothing below it is known to have changed: what stood there stays as it was for whoever reads this.
+        if (after === 'too large') {
+          guard?.tooLarge?.(path);
+          continue;
+        }
+        const before = was === 'too large' ? [] : was;
         if (guard?.visit(path, before, after) !== false) compareFolders(path, before, after, { changes, below });
         if (changes.length + below.length > most) return { changes, complete: false };
       }

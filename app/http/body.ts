@@ -26,6 +26,9 @@ const mediaTypes: Readonly<Record<string, BodyKind>> = {
 const wantedTypes: Readonly<Record<BodyKind, string>> = { json: 'application/json', yaml: 'application/yaml' };
 const formType = 'application/x-www-form-urlencoded';
 const mostDepth = 64;
+/** Bodies of unproved senders that are larger than this are counted. */
+const smallBytes = 64 * 1024;
+const mostLargeAtOnce = 16;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const unzip = promisify(gunzip);
 
@@ -46,6 +49,48 @@ export async function readBody(
   if (text.includes('\0')) throw zeroByte();
   const kind = declared ?? (/^\s*\{/.test(text) ? 'json' : 'yaml');
   return kind === 'yaml' ? { kind, text } : { kind, text, value: parseJson(text) };
+}
+
+/** Lets only so many large bodies of unproved senders be held at once. */
+export interface LargeBodies {
+  /** @throws Fault TOO_MANY_REQUESTS */
+  hold<T>(reading: () => Promise<T>): Promise<T>;
+}
+
+export function createLargeBodies(most = mostLargeAtOnce): LargeBodies {
+  let held = 0;
+  return {
+    hold: async (reading) => {
+      if (held >= most) throw new Fault('TOO_MANY_REQUESTS', { seconds: 1 });
+      held += 1;
+      try {
+        return await reading();
+      } finally {
+        held -= 1;
+      }
+    },
+  };
+}
+
+/**
+ * Reads the bytes of a body as they were sent, for who checks a signature over them.
+ * @throws Fault as `readBody`, and TOO_MANY_REQUESTS
+ */
+export async function readBytes(
+  request: IncomingMessage,
+  types: readonly string[],
+  clock: Clock,
+  { limits = bodyLimits, large }: { readonly limits?: BodyLimits; readonly large: LargeBodies },
+): Promise<Buffer> {
+  const came = request.headers['content-type'];
+  const type = came?.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (!types.includes(type)) throw new Fault('MEDIA_TYPE_UNKNOWN', { came: came ?? '(none)', wanted: types });
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  if (encoding !== 'identity') throw new Fault('ENCODING_UNKNOWN', { came: encoding, wanted: 'identity' });
+  const reading = () => collect(request, clock, limits);
+  // What does not say how large it is may be.
+  const announced = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  return await (announced <= smallBytes ? reading() : large.hold(reading));
 }
 
 /** Whether a page's form sent the request: asked only for routes that take forms. */

@@ -11,6 +11,8 @@ export interface HealthDependencies {
   readonly log: Log;
   readonly database: Check;
   readonly git: Check;
+  /** The remote that the repository is a mirror of: while it is out, changes are accepted and wait. */
+  readonly remote?: Check | undefined;
   /** By environment; asked anew each time, as clusters come and go. */
   readonly clusters: () => Readonly<Record<string, Check>>;
   /** A part that has not answered by then is out. Default 2 s. */
@@ -27,6 +29,7 @@ interface Readiness {
   readonly ready: boolean;
   readonly database: Answer;
   readonly git: Answer;
+  readonly remote: Answer | null;
   readonly clusters: Readonly<Record<string, Answer>>;
 }
 
@@ -47,15 +50,18 @@ export function createHealthHandlers(dependencies: HealthDependencies): Pick<Han
 
 async function askAll(dependencies: HealthDependencies): Promise<Readiness> {
   const names = Object.entries(dependencies.clusters());
-  const [database, git, ...clusters] = await Promise.all([
+  const { remote: askRemote } = dependencies;
+  const [database, git, remote, ...clusters] = await Promise.all([
     ask('database', dependencies.database, dependencies),
     ask('git', dependencies.git, dependencies),
+    askRemote === undefined ? null : ask('remote', askRemote, dependencies),
     ...names.map(([name, check]) => ask(`cluster of ${name}`, check, dependencies)),
   ]);
   return {
     ready: database.ok && git.ok,
     database,
     git,
+    remote,
     clusters: Object.fromEntries(clusters.map((answer, index) => [names[index]?.[0] ?? '', answer])),
   };
 }

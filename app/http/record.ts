@@ -61,7 +61,9 @@ export function recordOf(
     requestId: context.id,
     before: facts.before,
     after: facts.after,
-    ...(end.code === undefined ? {} : { detail: { code: end.code } }),
+    ...(end.code === undefined && facts.detail === undefined
+      ? {}
+      : { detail: { ...facts.detail, ...(end.code === undefined ? {} : { code: end.code }) } }),
   };
 }
 

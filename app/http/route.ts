@@ -5,7 +5,16 @@ import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import type { Caller, Permission, Scope } from '#contract/caller.ts';
 import type { AuditFacts, HandlersOf, InputOf, RequestFacts, Route } from '#contract/route.ts';
-import { type BodyLimits, bodyLimits, isForm, readBody, readForm } from './body.ts';
+import {
+  type BodyLimits,
+  bodyLimits,
+  createLargeBodies,
+  isForm,
+  type LargeBodies,
+  readBody,
+  readBytes,
+  readForm,
+} from './body.ts';
 import { contextOf, type RequestContext } from './context.ts';
 import { createOrigins, type Origins } from './origins.ts';
 import { parsePart, parseQuery } from './parse.ts';
@@ -41,7 +50,10 @@ interface Mounted {
   readonly route: Route;
   readonly handler: AnyHandler;
 }
-type Steps = Omit<RoutesOptions<readonly Route[]>, 'routes' | 'handlers' | 'origins'> & { readonly origins: Origins };
+type Steps = Omit<RoutesOptions<readonly Route[]>, 'routes' | 'handlers' | 'origins'> & {
+  readonly origins: Origins;
+  readonly large: LargeBodies;
+};
 
 const strictOrigins = createOrigins({
   baseUrl: '',
@@ -58,7 +70,7 @@ const strictOrigins = createOrigins({
  * `endApplication` answers.
  */
 export function mountRoutes<const Table extends readonly Route[]>(app: Express, options: RoutesOptions<Table>): void {
-  const steps: Steps = { ...options, origins: options.origins ?? strictOrigins };
+  const steps: Steps = { ...options, origins: options.origins ?? strictOrigins, large: createLargeBodies() };
   const paths = new Map<string, Map<string, Mounted>>();
   for (const route of options.routes) {
     // The table's types are checked where handlers are given; from here on every route is treated alike.
@@ -228,7 +240,7 @@ async function bodyOf(
   request: Request,
   caller: Caller | undefined,
   form: boolean,
-  { clock, limits: given = bodyLimits, checkCsrf }: Steps,
+  { clock, limits: given = bodyLimits, checkCsrf, large }: Steps,
 ): Promise<Body> {
   const limits = route.mostBytes === undefined ? given : { ...given, mostBytes: route.mostBytes };
   const header = request.get('X-CSRF-Token');
@@ -240,6 +252,8 @@ async function bodyOf(
     }
     return { body: route.body === undefined ? undefined : parsePart('body', route.body, fields), csrf };
   }
+  if (route.bytes !== undefined)
+    return { body: await readBytes(request, route.bytes, clock, { limits, large }), csrf: header };
   if (route.bodyKinds !== undefined)
     return { body: await readBody(request, route.bodyKinds, clock, limits), csrf: header };
   if (route.body === undefined) return { body: undefined, csrf: header };

@@ -7,6 +7,7 @@ import type { Environment } from '#environments/schema.ts';
 import type { Repository } from '#git/repository.ts';
 import type { Environments } from '#publish/environments.ts';
 import type { EnvironmentRuntime } from '#reconcile/controllers.ts';
+import type { Unsigned } from '#reconcile/signatures.ts';
 import type { Secrets } from '#secrets/secrets.ts';
 
 /** What the handlers of projects work with. */
@@ -18,6 +19,8 @@ export interface ProjectDoors {
   readonly notices: Notices;
   /** The runtime of an environment; undefined for one that Git does not know. */
   runtimeOf(environment: string): EnvironmentRuntime | undefined;
+  /** What of an environment came by commits that do not count, by path. */
+  unsignedIn(environment: string): ReadonlyMap<string, Unsigned>;
   readonly clock: Clock;
   readonly log: Log;
 }

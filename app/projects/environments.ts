@@ -25,7 +25,15 @@ export const getEnvironment =
     const etag = content === undefined ? undefined : blobIdOf(content);
     if (wanted === 'yaml') return { yaml: Buffer.from(content ?? '').toString('utf8'), etag };
     const { name, ...settings } = environment;
-    return { etag, json: { ...(await view(doors, caller, environment, tip)), etag: etag ?? null, settings } };
+    const signatures = {
+      required: environment.signatures.required,
+      ownKey: doors.repository.signer?.publicKey ?? null,
+      unsigned: [...doors.unsignedIn(name)].map(([path, one]) => ({ path, ...one })),
+    };
+    return {
+      etag,
+      json: { ...(await view(doors, caller, environment, tip)), etag: etag ?? null, signatures, settings },
+    };
   };
 
 /** Only projects that the caller may see are counted. */

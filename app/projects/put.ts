@@ -7,9 +7,10 @@ import type { Handlers } from '#contract/routes.ts';
 import { keyText, manifestsFile, type ProjectKey, specFile } from '#environments/layout.ts';
 import { parseManifests } from '#environments/manifests.ts';
 import { blobIdOf } from '#git/blob-id.ts';
+import { refuseCircle } from '#publish/circles.ts';
 import { mostProjects, renderSpec } from '#publish/prepare.ts';
 import { acceptChange, type Change, readHosts } from '#publish/store.ts';
-import type { Rendered } from '#synth/render.ts';
+import { type Rendered, refuseVolumeChanges } from '#synth/render.ts';
 import { environmentNow, type ProjectDoors } from './doors.ts';
 import { countOthers, expectProject } from './store.ts';
 import { toChangeView } from './views.ts';
@@ -23,6 +24,8 @@ export const putProject =
     const rendered = renderSpec(key, spec, environment);
     const before = await doors.repository.blobId(tip, specFile(key));
     const expected = expectedBlob(before, request.ifMatch);
+    const manifests = await doors.repository.read(tip, manifestsFile(key));
+    refuseVolumeChanges(key, manifests && new TextDecoder().decode(manifests), rendered);
     await checkSurroundings(doors, key, rendered);
     if (query.dryRun)
       return { status: 200, json: await preview(doors, key, tip, rendered), audit: { before, after: before } };
@@ -72,6 +75,7 @@ async function checkSurroundings(doors: ProjectDoors, key: ProjectKey, rendered:
   const owners = await readHosts(doors.database, rendered.hosts);
   for (const [host, owner] of owners)
     if (keyText(owner) !== keyText(key)) throw new Fault('HOST_TAKEN', { host, owner: keyText(owner) });
+  await refuseCircle(doors.database, key, rendered.dependsOnProjects);
   const count = await countOthers(doors.database, key);
   if (count >= mostProjects)
     throw new Fault('TEAM_FULL', { team: key.team, environment: key.environment, count, most: mostProjects });

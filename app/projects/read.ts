@@ -8,9 +8,11 @@ import { readChanges } from '#publish/store.ts';
 import type { EnvironmentRuntime } from '#reconcile/controllers.ts';
 import { diffProject } from '#reconcile/diff.ts';
 import { projectObjects } from '#reconcile/objects.ts';
+import { readReports } from '#reconcile/reports.ts';
+import { allowedViews } from './allowed.ts';
 import { environmentNow, type ProjectDoors, tipOf } from './doors.ts';
 import { listHistory, listProjects, type ProjectRow, readProject, readWaiting } from './store.ts';
-import { toChangeView, toHistoryView, toSummary, toWaitingView } from './views.ts';
+import { toChangeView, toHistoryView, toReportView, toSummary, toWaitingView } from './views.ts';
 
 /** Why a project of this environment has no status of its own: nothing is applied where there is no runtime. */
 function noRuntimeProblem(doors: ProjectDoors, environment: string) {
@@ -59,10 +61,13 @@ export function page<Item>(items: readonly Item[], limit: number, cursor: (item:
   return { items: shown, next: items.length > limit && last !== undefined ? cursor(last) : null };
 }
 
+/** Reports that the view of a project shows. */
+const mostReports = 20;
+
 export const getProject =
   (doors: ProjectDoors): Handlers['getProject'] =>
   async ({ params: key, wanted }) => {
-    const { tip } = await environmentNow(doors, key.environment);
+    const { tip, environment } = await environmentNow(doors, key.environment);
     const content = await doors.repository.read(tip, specFile(key));
     const spec = content === undefined ? undefined : Buffer.from(content).toString('utf8');
     const etag = spec === undefined ? undefined : blobIdOf(spec);
@@ -70,19 +75,23 @@ export const getProject =
       if (spec === undefined) throw new Fault('PROJECT_NOT_FOUND', { ...key });
       return { yaml: spec, etag };
     }
-    const [row, changes, waiting] = await Promise.all([
+    const [row, changes, waiting, reports] = await Promise.all([
       projectRow(doors, key),
       readChanges(doors.database, { ...key, limit: 1 }),
       readWaiting(doors.database, key),
+      readReports(doors.database, key, mostReports),
     ]);
+    const parsed = spec === undefined ? null : parse(spec, { maxAliasCount: 100 });
     return {
       etag,
       json: {
         ...toSummary(row, noRuntimeProblem(doors, key.environment)),
+        ...(await allowedViews(doors, key, environment, parsed?.reconcile?.mode)),
         etag: etag ?? null,
-        spec: spec === undefined ? null : parse(spec, { maxAliasCount: 100 }),
+        spec: parsed,
         change: changes[0] === undefined ? null : toChangeView(changes[0]),
         waiting: waiting === undefined ? null : toWaitingView(waiting),
+        reports: reports.map(toReportView),
         createdAt: row.created_at.toISOString(),
       },
     };

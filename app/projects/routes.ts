@@ -8,6 +8,8 @@ import { putProject } from './put.ts';
 import { getDiff, getHistory, getLogs, getManifests, getProject, listObjects, listProjectsHandler } from './read.ts';
 import { deleteProject } from './remove.ts';
 import { deleteSecret, getSecret, listSecrets, putSecret } from './secrets.ts';
+import { acceptRevision } from './signatures.ts';
+import { createSwitchHandlers } from './switches.ts';
 import { createWideSecretHandlers } from './wide-secrets.ts';
 
 /** The handlers of everything that is asked about projects, environments and changes. */
@@ -33,6 +35,8 @@ export const createProjectHandlers = (doors: ProjectDoors) =>
     putSecret: putSecret(doors),
     deleteSecret: deleteSecret(doors),
     ...createWideSecretHandlers(doors),
+    acceptRevision: acceptRevision(doors),
+    ...createSwitchHandlers(doors),
     listEnvironments: listEnvironments(doors),
     getEnvironment: getEnvironment(doors),
     listChanges: listChanges(doors),

@@ -1,5 +1,6 @@
 import { notify } from '#database/listen.ts';
 import type { Database, Queryable } from '#database/pool.ts';
+import type { Finding } from '#environments/finding.ts';
 import type { ProjectKey } from '#environments/layout.ts';
 
 /** A row of a list: what lists show of a project, from the index of Git and from reconcile's status. */
@@ -15,9 +16,11 @@ export interface ProjectRow {
   readonly phase: string | null;
   readonly health: string | null;
   readonly reasons: readonly { readonly object: string; readonly state: string; readonly reason: string }[] | null;
-  readonly problem: { readonly code: string; readonly detail: string } | null;
+  readonly problem: { readonly code: string; readonly detail: string; readonly findings?: readonly Finding[] } | null;
   readonly applied_revision: string | null;
   readonly applied_at: Date | null;
+  readonly attempts: number | null;
+  readonly retry_at: Date | null;
   readonly updated_at: Date;
   readonly hold: 'scale-zero' | 'absent' | 'detect' | null;
   readonly hold_reason: string | null;
@@ -30,7 +33,13 @@ const projectRows = `
     coalesce(p.project, s.project) as project, p.revision, p.spec_blob, coalesce(p.images, '[]') as images,
     coalesce(p.created_at, s.updated_at) as created_at,
     array(select host from hosts h where h.environment = p.environment and h.team = p.team and h.project = p.project order by host) as hosts,
-    s.phase, s.health, s.reasons, s.problem, s.applied_at,
+    s.phase, s.health, s.reasons,
+    coalesce(
+      (select jsonb_build_object('code', f.code, 'detail', f.detail, 'findings', f.findings) from source_problems f
+       where f.environment = $1 and f.team in (coalesce(p.team, s.team), '') and f.project in (coalesce(p.project, s.project), '')
+         and (f.team <> '' or f.project = '')
+       order by f.project = '', f.team = '', f.path limit 1),
+      s.problem) as problem, s.applied_at, s.attempts, s.retry_at,
     case when s.manifests_digest = p.manifests_digest then p.revision else s.revision end as applied_revision,
     coalesce(s.updated_at, p.created_at) as updated_at,
     o.hold, o.reason as hold_reason, o.actor as hold_actor, o.until as hold_until

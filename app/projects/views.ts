@@ -3,6 +3,7 @@ import type { changeView } from '#contract/changes.ts';
 import type { historyEntry, projectSummary, waitingView } from '#contract/projects.ts';
 import { namespaceOf } from '#environments/layout.ts';
 import type { Change } from '#publish/store.ts';
+import type { StoredReport } from '#reconcile/reports.ts';
 import type { HistoryRow, ProjectRow, WaitingRow } from './store.ts';
 
 type Summary = z.input<typeof projectSummary>;
@@ -35,6 +36,8 @@ export function toSummary(
     etag: row.spec_blob,
     appliedRevision: row.applied_revision,
     appliedAt: iso(row.applied_at),
+    attempts: row.attempts ?? 0,
+    retryAt: iso(row.retry_at),
     hold:
       row.hold === null
         ? null
@@ -58,6 +61,14 @@ export const toChangeView = (change: Change): z.input<typeof changeView> => ({
   finishedAt: iso(change.finishedAt),
 });
 
+export const toReportView = ({ kind, object, message, managers, at }: StoredReport) => ({
+  kind,
+  object,
+  message,
+  managers: managers.map(({ manager, fields }) => ({ manager, fields: [...fields] })),
+  at: at.toISOString(),
+});
+
 export const toHistoryView = (row: HistoryRow): z.input<typeof historyEntry> => ({
   id: String(row.id),
   revision: row.revision,
@@ -67,13 +78,14 @@ export const toHistoryView = (row: HistoryRow): z.input<typeof historyEntry> => 
   at: row.at.toISOString(),
 });
 
-/** `v1 Namespace name (uid)` as reconcile wrote it, taken apart again. */
+/** `v1 Namespace name (uid)` as reconcile wrote it, with `replace` before it or not, taken apart again. */
 export const toWaitingView = ({ digest, objects, created_at }: WaitingRow): z.input<typeof waitingView> => ({
   digest,
   objects: objects.map((text) => {
-    const [apiVersion = '', kind = '', path = ''] = text.split(' ');
+    const action = text.startsWith('replace ') ? 'replace' : 'delete';
+    const [apiVersion = '', kind = '', path = ''] = text.replace(/^replace /, '').split(' ');
     const [namespace, name] = path.includes('/') ? path.split('/') : ['', path];
-    return { apiVersion, kind, namespace: namespace ?? '', name: name ?? '' };
+    return { apiVersion, kind, namespace: namespace ?? '', name: name ?? '', action };
   }),
   createdAt: created_at.toISOString(),
 });

@@ -15,7 +15,9 @@ import { loadEnvironments } from '#environments/load.ts';
 import { type Environment, environmentNameFault } from '#environments/schema.ts';
 import type { Push, PushPlace, PushView } from '#git/serve.ts';
 import { isFolder, type TreeChange } from '#git/trees.ts';
-import type { Rendered } from '#synth/render.ts';
+import { type Rendered, refuseVolumeChanges } from '#synth/render.ts';
+import { signatureFaults } from './check-signatures.ts';
+import { circleOf } from './circles.ts';
 import { mostProjects, renderSpec } from './prepare.ts';
 import { countStanding, readHosts } from './store.ts';
 
@@ -30,7 +32,7 @@ const mostConcerned = 500;
  */
 export async function checkPush(
   database: Database,
-  { view, mayWrite }: Pick<Push, 'view' | 'mayWrite'>,
+  { view, mayWrite, ownKey }: Pick<Push, 'view' | 'mayWrite' | 'ownKey'>,
 ): Promise<readonly string[]> {
   const all = await view.changed();
   // Alone, and first: what is wrong with other teams' specs is nobody else's business.
@@ -40,6 +42,7 @@ export async function checkPush(
   const findings: Finding[] = changed.flatMap(({ path, after }) => pathFaults(path, after));
   for (const { path, after } of changed)
     if (after === undefined) findings.push(...(await orphanFaults(database, path)));
+  findings.push(...(await signatureFaults(view, ownKey)));
   const environments = await readEnvironments(view, findings);
   if (environments !== undefined && findings.length === 0) {
     const keys = await concernedProjects(view, changed);
@@ -59,7 +62,9 @@ function rightFaults({ path, after }: TreeChange, mayWrite: Push['mayWrite']): F
   const place = pushPlaceOf(path, after === undefined);
   if (mayWrite(place)) return [];
   const { environment, team, removed } = place;
-  const rights = `state:write and project:write${removed ? ' and project:delete' : ''}`;
+  const ofEnvironment = environment !== undefined && team === undefined;
+  const more = `${ofEnvironment ? ' and environment:write' : ''}${removed ? ' and project:delete' : ''}`;
+  const rights = `state:write and project:write${more}`;
   const where =
     team !== undefined
       ? `team ${team} in ${environment}`
@@ -179,18 +184,24 @@ async function projectFaults(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const changes = changesOf(await view.changed());
-  const rendered = new Map<string, { key: ProjectKey; hosts: readonly string[] }>();
+  const rendered = new Map<string, { key: ProjectKey; hosts: readonly string[]; on: readonly string[] }>();
   for (const key of keys) {
     try {
       const made = await renderPushed(view, key, environments);
-      if (made !== undefined) rendered.set(keyText(key), { key, hosts: made.hosts });
+      // A default of the environment may change; what a person writes about a volume that is there, may not.
+      if (made !== undefined && changes.changes.has(specFile(key))) await refuseSmaller(view, key, made);
+      if (made !== undefined) rendered.set(keyText(key), { key, hosts: made.hosts, on: made.dependsOnProjects });
       findings.push(...(await manifestsFaults(view, changes, key, made)));
     } catch (error) {
       if (!(error instanceof InvalidInput)) throw error;
       findings.push(...error.findings);
     }
   }
-  return [...findings, ...(await hostFaults(database, keys, rendered))];
+  return [
+    ...findings,
+    ...(await hostFaults(database, keys, rendered)),
+    ...(await circleFaults(database, keys, rendered)),
+  ];
 }
 
 async function renderPushed(
@@ -204,6 +215,12 @@ async function renderPushed(
   if (environment === undefined)
     throw new InvalidInput([{ file: specFile(key), path: '', message: `there is no environment ${key.environment}` }]);
   return renderSpec(key, spec, environment);
+}
+
+/** @throws InvalidInput where a volume that the project has would lose its data */
+async function refuseSmaller(view: PushView, key: ProjectKey, made: Rendered): Promise<void> {
+  const before = await view.readBefore(manifestsFile(key));
+  refuseVolumeChanges(key, before && new TextDecoder().decode(before), made);
 }
 
 /**
@@ -228,6 +245,26 @@ async function manifestsFaults(
   return [
     { file: path, path: '', message: 'is written by Plinth only; change project.yaml and leave this file as it is' },
   ];
+}
+
+/** What stands in the index is as old as the tip; what is pushed, and what leaves with it, counts in its place. */
+async function circleFaults(
+  database: Database,
+  keys: readonly ProjectKey[],
+  rendered: ReadonlyMap<string, { key: ProjectKey; on: readonly string[] }>,
+): Promise<Finding[]> {
+  const overlay = new Map(keys.map((key) => [keyText(key), rendered.get(keyText(key))?.on ?? []]));
+  const findings: Finding[] = [];
+  for (const { key, on } of rendered.values()) {
+    const circle = await circleOf(database, key, on, overlay);
+    if (circle.length > 0)
+      findings.push({
+        file: specFile(key),
+        path: 'dependsOn',
+        message: `it would wait for itself: ${circle.join(' → ')}`,
+      });
+  }
+  return findings;
 }
 
 async function hostFaults(

@@ -1,7 +1,7 @@
 import { Fault } from '#base/errors.ts';
 import { environmentFile, manifestsFile, type ProjectKey, projectName, specFile } from '#environments/layout.ts';
 import type { Environment } from '#environments/schema.ts';
-import { type Rendered, render } from '#synth/render.ts';
+import { type Rendered, refuseVolumeChanges, render } from '#synth/render.ts';
 import type { Change } from './store.ts';
 
 /** One file of a commit; `null` removes it. */
@@ -52,6 +52,8 @@ export function prepare(change: Change, before: Before, environment: Environment
     return { edits: differing(left, [before.manifests]), rendered: undefined, spec: undefined };
   }
   const rendered = renderSpec(change, spec, environment);
+  // What a push brought stands in Git already: reconcile asks a person before it loses data.
+  if (change.kind !== 'render') refuseVolumeChanges(change, before.manifests, rendered);
   const files = [
     { path: specFile(change), content: spec },
     { path: manifestsFile(change), content: rendered.manifests },

@@ -3,15 +3,22 @@ import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
 import type { Metrics } from '#base/metrics.ts';
+import type { TraceWalk } from '#base/tracing.ts';
+import { beginWalk, type Walk } from '#base/walk.ts';
+import type { Lease } from '#database/leases.ts';
 import type { Database } from '#database/pool.ts';
 import { InvalidInput } from '#environments/finding.ts';
-import { environmentFile, keyText, manifestsFile, type ProjectKey, specFile } from '#environments/layout.ts';
+import { environmentFile, keyText, manifestsFile, type ProjectKey, root, specFile } from '#environments/layout.ts';
 import { blobIdOf } from '#git/blob-id.ts';
 import { commit, type NewCommit } from '#git/commit.ts';
 import type { Repository } from '#git/repository.ts';
+import { isFolder } from '#git/trees.ts';
 import type { Secrets } from '#secrets/secrets.ts';
 import type { Rendered } from '#synth/render.ts';
+import type { PushBudget } from './budget.ts';
+import { refuseCircle } from './circles.ts';
 import type { Environments } from './environments.ts';
+import type { Indexed } from './git-index.ts';
 import { type HostDoors, otherOwner } from './hosts.ts';
 import { type Before, type Edit, type Prepared, prepare, subjectOf } from './prepare.ts';
 import {
@@ -20,7 +27,6 @@ import {
   claimChanges,
   type Ending,
   finishChanges,
-  type Indexed,
   postponeChanges,
   recordRenders,
 } from './store.ts';
@@ -33,11 +39,22 @@ export interface PublishDoors {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Absent where tracing is off. */
+  readonly traceWalk?: TraceWalk | undefined;
+  /** The right to be the one writer, for this piece of work; absent: there is one replica only. */
+  readonly lease?: Lease | undefined;
+  /** How many pushes the remote takes; absent: as many as there are. */
+  readonly budget?: PushBudget | undefined;
 }
 
 const mostInCommit = 100;
+/** Where a host takes only so many pushes, each carries more. */
+const mostInPush = 500;
 const mostTries = 8;
 const firstDelayMs = 100;
+const mostDelayMs = 5_000;
+/** A remote that is back again ends the waiting at once. */
+const mostRemoteDelayMs = 60_000;
 /** Characters of a generated secret that names no length. */
 const standardLength = 32;
 
@@ -57,36 +74,65 @@ export async function publishDue(
   doors: PublishDoors,
   scanned: string | undefined,
 ): Promise<{ readonly ended: number; readonly scanned: string | undefined }> {
-  const claimed = await claimChanges(doors.database, mostInCommit);
+  const { database, metrics, budget, lease } = doors;
+  const lane = budget?.open() ?? 'all';
+  if (lane === 'none' || (await isBlocked(doors.repository))) return { ended: 0, scanned };
+  const most = budget === undefined || !budget.isLimited ? mostInCommit : mostInPush;
+  const claimed = await claimChanges(database, most, { proof: lease?.proof, lane });
   if (claimed.length === 0) return { ended: 0, scanned };
+  const bases = new Map(claimed.flatMap(({ id, basedOn }) => (basedOn === undefined ? [] : [[id, basedOn] as const])));
+  const walk = beginWalk(doors, 'publish', { 'plinth.changes': claimed.length });
   try {
     for (let tries = 1; ; tries++) {
       try {
-        const group = await writeGroup(doors, claimed, scanned);
-        for (const { state } of group.endings) doors.metrics.changes.inc({ state });
+        const group = await writeGroup({ ...doors, walk }, claimed, scanned, bases);
+        walk.end();
+        for (const { state } of group.endings) metrics.changes.inc({ state });
         return { ended: group.endings.length, scanned: group.scanned };
       } catch (error) {
-        if (!Fault.is(error, 'REVISION_MOVED') || tries === mostTries) throw error;
+        if (!Fault.is(error, 'REVISION_MOVED') || tries === mostTries || budget?.open() === 'none') throw error;
       }
     }
   } catch (error) {
-    const attempts = Math.max(...claimed.map((change) => change.attempts));
-    const delayMs = Math.min(5_000, firstDelayMs * 2 ** Math.min(attempts, 10));
-    await postponeChanges(
-      doors.database,
-      claimed.map((change) => change.id),
-      delayMs,
-    ).catch(() => {});
+    walk.end('failed');
+    if (Fault.is(error, 'LEASE_LOST')) throw error; // Whoever has it now goes on with them.
+    const ids = claimed.map((change) => change.id);
+    await postponeChanges(database, ids, delayOf(claimed, error), bases).catch(() => {});
     throw error;
   }
 }
 
-async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scanned: string | undefined) {
+/** Something else stands in place of environments/: what is written now would stand there alone. */
+async function isBlocked(repository: Repository): Promise<boolean> {
+  const tip = await repository.tip();
+  const entry = tip === undefined ? undefined : await repository.entry(tip, root);
+  return entry !== undefined && !isFolder(entry);
+}
+
+/** The doors of one group, with the walk that it is. */
+type GroupDoors = PublishDoors & { readonly walk: Walk };
+
+/** Full jitter: whoever waits for the same thing does not come back all at once. */
+function delayOf(claimed: readonly Change[], error: unknown): number {
+  const attempts = Math.max(...claimed.map((change) => change.attempts));
+  const isRemote = Fault.is(error) && error.code.startsWith('REMOTE_');
+  return (
+    Math.random() * Math.min(isRemote ? mostRemoteDelayMs : mostDelayMs, firstDelayMs * 2 ** Math.min(attempts, 12))
+  );
+}
+
+async function writeGroup(
+  doors: GroupDoors,
+  claimed: readonly Change[],
+  scanned: string | undefined,
+  bases: Map<string, string>,
+) {
   const tip = await doors.repository.tip();
   const environments = tip === undefined ? new Map() : await doors.environments.at(tip);
   const overlay = new Map<string, string | null>();
   const endings: Ending[] = [];
   const ready: Ready[] = [];
+  const depends = new Map<string, readonly string[]>();
   const hosts: HostClaims = {
     database: doors.database,
     environments,
@@ -104,16 +150,19 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
       const environment = environments.get(change.environment);
       if (environment === undefined && change.kind !== 'settings')
         throw new Fault('ENVIRONMENT_NOT_FOUND', { environment: change.environment, known: [...environments.keys()] });
-      const prepared = prepare(change, await readBefore(doors.repository, change, tip, overlay), environment);
+      await refuseOvertaken(doors.repository, change, tip, bases);
+      const prepared = await doors.walk.step(
+        'render',
+        async () => prepare(change, await readBefore(doors.repository, change, tip, overlay), environment),
+        { 'plinth.change': change.id, 'plinth.project': keyText(change) },
+      );
       if (prepared.edits.length === 0) {
-        if (prepared.rendered !== undefined) {
-          await makeSecrets(doors.secrets, change, prepared.rendered.secrets, change.actor);
-          await recordRenders(doors.database, [renderOf(change, prepared.rendered)]);
-        }
+        await recordUnchanged(doors, change, prepared.rendered);
         endings.push({ change, state: 'unchanged', revision: tip, problem: undefined });
         continue;
       }
       await claimHosts(change, prepared.rendered?.hosts ?? [], hosts);
+      await claimDependencies(doors.database, change, prepared.rendered?.dependsOnProjects ?? [], depends);
       await makeSecrets(doors.secrets, change, prepared.rendered?.secrets ?? [], change.actor);
       for (const edit of prepared.edits) overlay.set(edit.path, edit.content);
       ready.push({ change, prepared });
@@ -131,8 +180,35 @@ async function writeGroup(doors: PublishDoors, claimed: readonly Change[], scann
   const last = revisions.at(-1);
   const cursor = plain ? last : undefined;
   const index = ready.flatMap((one, i) => indexOf(doors, one, revisions[i] ?? ''));
-  await finishChanges(doors.database, endings, { tip: last ?? tip, cursor, index });
+  await doors.walk.step('finish', () => finishChanges(doors.database, endings, { tip: last ?? tip, cursor, index }));
   return { endings, scanned: cursor ?? scanned };
+}
+
+/** Git has it already: of what synth made of it, the record may still be missing. */
+async function recordUnchanged(doors: PublishDoors, change: Change, rendered: Prepared['rendered']): Promise<void> {
+  if (rendered === undefined) return;
+  await makeSecrets(doors.secrets, change, rendered.secrets, change.actor);
+  await recordRenders(doors.database, [renderOf(change, rendered)]);
+}
+
+/**
+ * A change that could not be written at once meets a new tip. Where another hand changed the same file meanwhile, it is
+ * not put over that: its author is told. What is rendered anew has no author.
+ * @throws Fault PRECONDITION_FAILED
+ */
+async function refuseOvertaken(
+  repository: Repository,
+  change: Change,
+  tip: string | undefined,
+  bases: Map<string, string>,
+): Promise<void> {
+  if (change.kind === 'render') return;
+  const path = change.kind === 'settings' ? environmentFile(change.environment) : specFile(change);
+  const now = tip === undefined ? '' : ((await repository.blobId(tip, path)) ?? '');
+  const before = bases.get(change.id);
+  if (before === undefined) bases.set(change.id, now);
+  else if (before !== now)
+    throw new Fault('PRECONDITION_FAILED', { expected: before || 'absent', actual: now || 'absent' });
 }
 
 /** Committed by an earlier process that was killed before it could write so. */
@@ -148,7 +224,7 @@ function indexOf({ clock }: PublishDoors, { change, prepared }: Ready, revision:
 
 /** What synth made is on record before the first byte goes to Git. */
 async function writeCommits(
-  doors: PublishDoors,
+  doors: GroupDoors,
   tip: string | undefined,
   ready: readonly Ready[],
 ): Promise<readonly string[]> {
@@ -161,10 +237,18 @@ async function writeCommits(
   );
   const stopTimer = doors.metrics.commitSeconds.startTimer();
   const at = doors.clock.now();
-  const revisions = await commit(doors.repository, {
-    expected: tip,
-    commits: ready.map(({ change, prepared }) => commitOf(change, prepared, at)),
-  });
+  doors.lease?.assert();
+  doors.budget?.spend();
+  const commits = ready.map(({ change, prepared }) => commitOf(change, prepared, at));
+  // With a remote the push is part of it: the branch moves there first.
+  const assert = () => doors.lease?.assert();
+  const revisions = await doors.walk.step(
+    'commit',
+    () => commit(doors.repository, { expected: tip, commits, assert }),
+    {
+      'plinth.commits': commits.length,
+    },
+  );
   stopTimer();
   return revisions;
 }
@@ -265,6 +349,21 @@ async function claimHosts(change: Change, hosts: readonly string[], claims: Host
     earlier === undefined ? await otherOwner(claims, change, hosts) : ([earlier, taken.get(earlier)!] as const);
   if (owned !== undefined) throw new Fault('HOST_TAKEN', { host: owned[0], owner: keyText(owned[1]) });
   for (const host of hosts) taken.set(host, change);
+}
+
+/**
+ * What Git says already is rendered as it is: reconcile tells of a circle there.
+ * @param taken by changes of this group
+ * @throws Fault DEPENDENCY_CIRCLE
+ */
+async function claimDependencies(
+  database: Database,
+  change: Change,
+  on: readonly string[],
+  taken: Map<string, readonly string[]>,
+): Promise<void> {
+  if (change.kind !== 'render') await refuseCircle(database, change, on, taken);
+  taken.set(keyText(change), on);
 }
 
 /** What an error means for the one change that met it. Retryable faults are the whole group's: they are thrown on. */

@@ -1,23 +1,22 @@
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
+import { beginWalk } from '#base/walk.ts';
 import { readCursor, writeCursor } from '#database/cursors.ts';
 import { notify } from '#database/listen.ts';
 import { InvalidInput } from '#environments/finding.ts';
-import {
-  environmentFolder,
-  keyText,
-  manifestsFile,
-  type ProjectKey,
-  placeOf,
-  root,
-  specFile,
-} from '#environments/layout.ts';
+import { environmentFolder, keyText, manifestsFile, type ProjectKey, placeOf, specFile } from '#environments/layout.ts';
 import type { Environment } from '#environments/schema.ts';
 import { blobIdOf } from '#git/blob-id.ts';
+import { isFolder } from '#git/trees.ts';
+import { environmentsCursor } from './environments.ts';
+import { noteProject, writeIndex } from './git-index.ts';
 import { otherOwner } from './hosts.ts';
 import { renderSpec } from './prepare.ts';
 import { makeSecrets, type PublishDoors } from './publish.ts';
-import { acceptChange, recordRenders, writeIndex } from './store.ts';
+import { type Refusal, recordRefusal } from './refusals.ts';
+import { type CheckedSource, checkSource } from './source-check.ts';
+import { endSourceProblems, type SourceProblem, writeSourceProblems } from './source-problems.ts';
+import { acceptChange, recordRenders } from './store.ts';
 
 /** Up to so many projects get the very commit that touched them into the index; beyond that, the scanned one. */
 const mostNamed = 50;
@@ -42,22 +41,29 @@ export async function beginScan(doors: PublishDoors, scanned: string | undefined
   if (tip === undefined || tip === scanned) return undefined;
   const from = scanned ?? (await knownCursor(doors));
   const environments = await doors.environments.at(tip);
-  const touched = from === tip ? [] : await touchedProjects(doors, from, tip);
+  const source = from === tip ? undefined : await checkSource(doors, from, tip);
+  const touched = source === undefined ? [] : await touchedProjects(doors, source, tip);
   const named = touched.length <= mostNamed;
   let done = 0;
-  return {
-    tip,
-    step: async () => {
-      for (const key of touched.slice(done, done + mostAtOnce)) await look(doors, key, environments, tip, named);
-      done += mostAtOnce;
-      if (done < touched.length) return false;
-      if (from !== tip) {
-        await writeCursor(doors.database, 'publish', tip);
-        await notify(doors.database, 'revisions', tip);
-      }
-      return true;
-    },
+  const walk = beginWalk(doors, 'scan', { 'plinth.revision': tip, 'plinth.projects': touched.length });
+  const slice = async () => {
+    for (const key of touched.slice(done, done + mostAtOnce))
+      if (source?.isHeld(key) === true) await keep(doors, key);
+      else await look(doors, key, environments, tip, named);
+    done += mostAtOnce;
+    if (done < touched.length) return false;
+    const isSound = (await doors.environments.faults(tip)).size === 0;
+    if (from !== tip)
+      await doors.database.transaction(async (tx) => {
+        await writeCursor(tx, 'publish', tip);
+        await notify(tx, 'revisions', tip);
+      });
+    // Whose domain is whose is known by it, also to those that start later.
+    if (isSound) await writeCursor(doors.database, environmentsCursor, tip);
+    walk.end();
+    return true;
   };
+  return { tip, step: () => (touched.length === 0 ? slice() : walk.step('slice', slice)) };
 }
 
 /** The stored cursor, unless the repository was replaced by one that does not know it. */
@@ -75,23 +81,39 @@ async function knownCursor({ repository, database, log }: PublishDoors): Promise
 
 async function touchedProjects(
   { repository }: PublishDoors,
-  from: string | undefined,
+  source: CheckedSource,
   tip: string,
 ): Promise<readonly ProjectKey[]> {
-  const touched = new Map<string, ProjectKey>();
+  const touched = new Map(source.touched);
   const folders = new Set<string>();
-  for (const { path } of await repository.changed(from, tip, root)) {
+  for (const { path } of source.changes) {
     const place = placeOf(path);
     if (place.kind === 'environment') folders.add(environmentFolder(place.environment));
     if (place.kind === 'spec' || place.kind === 'manifests') touched.set(keyText(place.key), place.key);
   }
   // A changed environment.yaml concerns each of its projects.
   for (const folder of folders)
-    for (const { path } of await repository.list(tip, folder)) {
-      const place = placeOf(path);
-      if (place.kind === 'spec') touched.set(keyText(place.key), place.key);
-    }
+    for (const team of await foldersIn(repository, tip, folder, source))
+      for (const path of await foldersIn(repository, tip, team, source)) {
+        const place = placeOf(`${path}/project.yaml`);
+        if (place.kind === 'spec') touched.set(keyText(place.key), place.key);
+      }
   return [...touched.values()];
+}
+
+async function foldersIn(
+  repository: PublishDoors['repository'],
+  revision: string,
+  folder: string,
+  { isRefused }: CheckedSource,
+): Promise<readonly string[]> {
+  if (isRefused(folder)) return [];
+  return (await repository.children(revision, folder)).filter(isFolder).map(({ name }) => `${folder}/${name}`);
+}
+
+/** Something in or above its folder is not taken up: it stays as it was, and is listed with why. */
+async function keep({ database, clock }: PublishDoors, key: ProjectKey): Promise<void> {
+  await database.transaction((tx) => noteProject(tx, key, newId('project', clock.now()), 'plinth'));
 }
 
 async function look(
@@ -110,8 +132,10 @@ async function look(
   }
   try {
     const rendered = renderSpec(key, spec, environment);
-    if (manifests === undefined || Buffer.from(manifests).toString('utf8') !== rendered.manifests)
+    if (manifests === undefined || Buffer.from(manifests).toString('utf8') !== rendered.manifests) {
+      await endSourceProblems(doors.database, [specFile(key)]);
       return await askToRender(doors, key);
+    }
     const specOf = (other: ProjectKey) => doors.repository.read(tip, specFile(other));
     const taken = await otherOwner({ database: doors.database, environments, specOf }, key, rendered.hosts);
     if (taken !== undefined) throw new Fault('HOST_TAKEN', { host: taken[0], owner: keyText(taken[1]) });
@@ -125,7 +149,31 @@ async function look(
   } catch (error) {
     if (!(error instanceof InvalidInput) && !(Fault.is(error) && !error.retry)) throw error;
     doors.log.warn({ ...key, findings: error.message }, 'a spec in Git cannot be rendered; its project stays as it is');
+    await recordRefusal(doors.database, key, refusalOf(spec, error));
+    const problem = { path: specFile(key), kind: 'spec', key, entry: '', revision: tip, ...reasonOf(error) } as const;
+    await doors.database.transaction(async (tx) => {
+      await noteProject(tx, key, newId('project', doors.clock.now()), 'plinth');
+      await writeSourceProblems(tx, [problem]);
+    });
   }
+}
+
+/** Why a spec is not taken up, for the project's page. */
+function reasonOf(error: InvalidInput | Fault): Pick<SourceProblem, 'code' | 'detail' | 'findings'> {
+  if (Fault.is(error)) return { code: error.code, detail: error.message, findings: [] };
+  const detail = 'The spec in Git is not valid, and the project stays as it was; see findings.';
+  return { code: 'SPEC_INVALID', detail, findings: error.findings };
+}
+
+/** The first fault says enough for a line; a person finds all of them by rendering the spec. */
+function refusalOf(spec: Uint8Array, error: InvalidInput | Fault): Refusal {
+  const specBlob = blobIdOf(spec);
+  if (Fault.is(error)) return { specBlob, code: error.code, detail: error.message };
+  const [first, ...others] = error.findings;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  const place =
+    first === undefined ? '' : `project.yaml${first.path === '' ? '' : `: ${first.path}`}: ${first.message}`;
+  return { specBlob, code: 'SPEC_INVALID', detail: `${place}${more}` };
 }
 
 async function askToRender({ database, clock }: PublishDoors, key: ProjectKey): Promise<void> {

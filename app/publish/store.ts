@@ -1,7 +1,11 @@
 import { writeCursor } from '#database/cursors.ts';
+import type { LeaseProof } from '#database/leases.ts';
 import { notify } from '#database/listen.ts';
 import type { Database, Queryable } from '#database/pool.ts';
 import { keyText, type ProjectKey } from '#environments/layout.ts';
+import { blobIdOf } from '#git/blob-id.ts';
+import { type Indexed, writeIndex } from './git-index.ts';
+import { holdPromotion } from './rollback.ts';
 
 export type ChangeKind = 'put' | 'delete' | 'rollback' | 'render' | 'settings';
 export type ChangeState = 'accepted' | 'committed' | 'unchanged' | 'refused';
@@ -23,6 +27,10 @@ export interface Change extends ProjectKey {
   /** Blob id of the spec that the caller had read; '' when none may exist; undefined when not asked. */
   readonly expected: string | undefined;
   readonly message: string;
+  /** rollback: the newest commit of the spec when it was asked for. */
+  readonly leaves: string | undefined;
+  /** The spec's blob ('' none) that it was first prepared on top of, where writing it had to wait. */
+  readonly basedOn: string | undefined;
   readonly state: ChangeState;
   readonly revision: string | undefined;
   readonly problem: ChangeProblem | undefined;
@@ -40,6 +48,8 @@ interface ChangeRow {
   actor: string;
   content: string | null;
   expected: string | null;
+  leaves: string | null;
+  based_on: string | null;
   message: string;
   state: ChangeState;
   revision: string | null;
@@ -51,7 +61,7 @@ interface ChangeRow {
 }
 
 const fields =
-  'id, kind, environment, team, project, actor, content, expected, message, state, revision, problem, attempts, number, created_at, finished_at';
+  'id, kind, environment, team, project, actor, content, expected, leaves, based_on, message, state, revision, problem, attempts, number, created_at, finished_at';
 
 const toChange = (row: ChangeRow): Change => ({
   id: row.id,
@@ -62,6 +72,8 @@ const toChange = (row: ChangeRow): Change => ({
   actor: row.actor,
   content: row.content ?? undefined,
   expected: row.expected ?? undefined,
+  leaves: row.leaves ?? undefined,
+  basedOn: row.based_on ?? undefined,
   message: row.message,
   state: row.state,
   revision: row.revision ?? undefined,
@@ -72,13 +84,13 @@ const toChange = (row: ChangeRow): Change => ({
 });
 
 export type NewChange = Pick<Change, 'id' | 'kind' | keyof ProjectKey | 'actor' | 'message'> &
-  Partial<Pick<Change, 'content' | 'expected'>>;
+  Partial<Pick<Change, 'content' | 'expected' | 'leaves'>>;
 
 /** Accepts a change: from here on it survives everything until it is committed or refused. Wakes the publisher. */
 export async function acceptChange(tx: Queryable, change: NewChange): Promise<Change> {
   const { rows } = await tx.query<ChangeRow>(
-    `insert into changes (id, kind, environment, team, project, actor, content, expected, message)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${fields}`,
+    `insert into changes (id, kind, environment, team, project, actor, content, expected, message, leaves)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${fields}`,
     [
       change.id,
       change.kind,
@@ -89,6 +101,7 @@ export async function acceptChange(tx: Queryable, change: NewChange): Promise<Ch
       change.content ?? null,
       change.expected ?? null,
       change.message,
+      change.leaves ?? null,
     ],
     'change-accept',
   );
@@ -108,26 +121,51 @@ export async function recordCommitted(tx: Queryable, change: NewChange, revision
 }
 
 /**
- * Takes due changes, what people wished before what is only rendered anew, then the oldest first, and counts the attempt before anything is done: a change that is met again with
- * attempts above 1 may already be in Git, and is looked for there before it is written a second time.
+ * Takes due changes, what people wait for before what is written in bulk, then the oldest first, and counts the attempt
+ * before anything is done: a change that is met again with attempts above 1 may already be in Git, and is looked for
+ * there before it is written a second time. No change goes before an earlier one of its project that was put off.
  */
-export async function claimChanges(database: Database, most: number): Promise<readonly Change[]> {
+export async function claimChanges(
+  database: Database,
+  most: number,
+  { proof, lane = 'all' }: { readonly proof?: LeaseProof | undefined; readonly lane?: 'all' | 'interactive' } = {},
+): Promise<readonly Change[]> {
   const { rows } = await database.query<ChangeRow>(
     `update changes set attempts = attempts + 1
-     where id in (select id from changes where state = 'accepted' and due_at <= now() order by kind = 'render', number limit $1 for update skip locked)
+     where id in (
+       select id from changes c where state = 'accepted' and due_at <= now() and ($5 or kind not in ('render', 'settings'))
+         and not exists (
+           select from changes e where e.state = 'accepted' and e.due_at > now() and e.number < c.number
+             and (e.environment, e.team, e.project) = (c.environment, c.team, c.project))
+       order by kind in ('render', 'settings'), number limit $1 for update skip locked)
+       and ($2::text is null or exists (select from leases where name = $2 and holder = $3 and epoch = $4))
      returning ${fields}`,
-    [most],
+    [most, proof?.name ?? null, proof?.holder ?? null, proof?.epoch ?? null, lane === 'all'],
     'changes-claim',
   );
   return [...rows].sort((a, b) => a.number - b.number).map(toChange);
 }
 
-/** Puts claimed changes off, all alike, when the repository cannot be used at the moment. */
-export async function postponeChanges(database: Database, ids: readonly string[], delayMs: number): Promise<void> {
+/**
+ * Puts claimed changes off, all alike, when the repository cannot be used at the moment.
+ * @param basedOn the spec's blob ('' none) that each was prepared on top of; the first one told stays
+ */
+export async function postponeChanges(
+  database: Database,
+  ids: readonly string[],
+  delayMs: number,
+  basedOn: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
   await database.query(
-    `update changes set due_at = now() + $2 * interval '1 millisecond' where id = any($1) and state = 'accepted'`,
-    [ids, delayMs],
+    `update changes c set due_at = now() + $3 * interval '1 millisecond', based_on = coalesce(c.based_on, p.based_on)
+     from unnest($1::text[], $2::text[]) as p(id, based_on) where c.id = p.id and c.state = 'accepted'`,
+    [ids, ids.map((id) => basedOn.get(id) ?? null), delayMs],
   );
+}
+
+/** What was put off is due at once: the remote can be used again. */
+export async function hastenChanges(database: Queryable): Promise<void> {
+  await database.query(`update changes set due_at = now() where state = 'accepted' and due_at > now()`);
 }
 
 export interface Render extends ProjectKey {
@@ -193,9 +231,19 @@ export async function finishChanges(
     for (const { change, state, revision } of endings) {
       if (change.kind === 'delete' && state === 'committed') await confirmRemoval(tx, change, revision);
       if (state === 'refused') await forgetUnborn(tx, change);
+      if (state === 'committed') await followRollback(tx, change, index);
     }
     if (tip !== undefined) await notify(tx, 'revisions', tip);
   });
+}
+
+/** What came after the rollback in the same group counts in its place. */
+async function followRollback(tx: Queryable, change: Change, index: readonly Indexed[]): Promise<void> {
+  const { kind, content } = change;
+  if (kind !== 'rollback' || content === undefined) return;
+  const newest = index.findLast(({ key }) => keyText(key) === keyText(change));
+  if (newest === undefined || newest.entry?.specBlob === blobIdOf(content))
+    await holdPromotion(tx, { ...change, content });
 }
 
 /** A deletion by the API was confirmed when it was asked for; reconcile finds the yes beside the removed folder. */
@@ -244,88 +292,6 @@ export async function countStanding(database: Database, environment: string): Pr
   );
   return rows[0]?.count ?? 0;
 }
-
-/** What lists show of a project without reading Git. */
-export interface IndexEntry {
-  readonly hosts: readonly string[];
-  readonly images: readonly { readonly container: string; readonly image: string }[];
-  readonly specBlob: string;
-  readonly manifestsDigest: string;
-  /** The commit of the spec. */
-  readonly revision: string;
-}
-
-/** What Git says of a project now: undefined, that there is none. */
-export interface Indexed {
-  readonly key: ProjectKey;
-  /** The project's id if it has none yet, and who made it. */
-  readonly id: string;
-  readonly actor: string;
-  readonly entry: IndexEntry | undefined;
-}
-
-/** Makes the index say of each project what Git says now: exactly these hosts, or nothing at all. Of two of one project the later counts. */
-export async function writeIndex(tx: Queryable, projects: readonly Indexed[]): Promise<void> {
-  if (projects.length === 0) return;
-  const all = [...new Map(projects.map((one) => [keyText(one.key), one])).values()];
-  const gone = all.filter(({ entry }) => entry === undefined);
-  const standing = all.flatMap((one) => (one.entry === undefined ? [] : [{ ...one, entry: one.entry }]));
-  const served = standing.flatMap(({ key, entry }) => entry.hosts.map((host) => ({ key, host })));
-  const hosts = served.map(({ host }) => host);
-  await tx.query(
-    `delete from hosts h using unnest($1::text[], $2::text[], $3::text[]) as k(environment, team, project)
-     where (h.environment, h.team, h.project) = (k.environment, k.team, k.project)
-       and (h.host, h.environment, h.team, h.project) not in (select * from unnest($4::text[], $5::text[], $6::text[], $7::text[]))`,
-    [...keyColumns(all), hosts, ...keyColumns(served)],
-    'hosts-gone',
-  );
-  if (gone.length > 0)
-    await tx.query(
-      `delete from projects p using unnest($1::text[], $2::text[], $3::text[]) as k(environment, team, project)
-       where (p.environment, p.team, p.project) = (k.environment, k.team, k.project)`,
-      keyColumns(gone),
-      'projects-gone',
-    );
-  if (served.length > 0)
-    await tx.query(
-      `insert into hosts (environment, team, project, host) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])
-       on conflict (host) do update
-       set environment = excluded.environment, team = excluded.team, project = excluded.project`,
-      [...keyColumns(served), hosts],
-      'hosts-write',
-    );
-  if (standing.length > 0) await writeProjects(tx, standing);
-}
-
-async function writeProjects(tx: Queryable, projects: readonly (Indexed & { readonly entry: IndexEntry })[]) {
-  const column = (of: (one: (typeof projects)[number]) => string) => projects.map(of);
-  await tx.query(
-    `insert into projects (environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images)
-     select environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images::jsonb
-     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-       as p(environment, team, project, id, created_by, revision, spec_blob, manifests_digest, images)
-     on conflict (environment, team, project) do update
-     set revision = excluded.revision, spec_blob = excluded.spec_blob, manifests_digest = excluded.manifests_digest,
-         images = excluded.images`,
-    [
-      ...keyColumns(projects),
-      column(({ id }) => id),
-      column(({ actor }) => actor),
-      column(({ entry }) => entry.revision),
-      column(({ entry }) => entry.specBlob),
-      column(({ entry }) => entry.manifestsDigest),
-      column(({ entry }) => JSON.stringify(entry.images)),
-    ],
-    'projects-write',
-  );
-}
-
-/** Keys as columns, as unnest wants them. */
-const keyColumns = (all: readonly { readonly key: ProjectKey }[]) => [
-  all.map(({ key }) => key.environment),
-  all.map(({ key }) => key.team),
-  all.map(({ key }) => key.project),
-];
 
 export async function readChange(database: Database, id: string): Promise<Change | undefined> {
   const { rows } = await database.query<ChangeRow>(`select ${fields} from changes where id = $1`, [id], 'change-read');

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { Fault } from '#base/errors.ts';
 import type { Secret } from '#base/secret.ts';
 import { parseManifests } from '#environments/manifests.ts';
+import { withoutIgnored } from '#environments/policies.ts';
 import { annotations, type KubernetesObject, keyOf } from '#runtime/runtime.ts';
 import type { DesiredObject } from './plan.ts';
+import { policiesOfObject } from './policy.ts';
 
 /** A secret's value as the store gives it; `version` changes whenever the value does. */
 export interface SecretValue {
@@ -27,14 +29,14 @@ export const digestOf = (text: string | Uint8Array): string =>
   `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
 /**
- * Reads manifests.yaml. The bytes were proved to be publish's before, so a fault here is a defect of ours.
+ * Reads manifests.yaml, without the fields that objects leave to others. The bytes were proved to be publish's before, so a fault here is a defect of ours.
  * @throws Fault OBJECT_NOT_ALLOWED where a document is no object with kind and name
  */
 export function readManifests(text: string): readonly KubernetesObject[] {
   return parseManifests(text).map((value: unknown) => {
     if (!isObject(value))
       throw new Fault('OBJECT_NOT_ALLOWED', { object: 'a document', why: 'it has no kind and name' });
-    return value;
+    return withoutIgnored(value);
   });
 }
 
@@ -56,6 +58,7 @@ export const secretNames = (objects: readonly KubernetesObject[]): readonly stri
 /**
  * Joins objects with the versions of their secrets: a pod template that uses secrets carries the digest of their
  * versions, so that a rotation rolls exactly these; a Secret's digest holds its version and never its value.
+ * @throws Fault OBJECT_NOT_ALLOWED for a policy that is none
  */
 export function toDesired(
   objects: readonly KubernetesObject[],
@@ -67,14 +70,18 @@ export function toDesired(
       return name === undefined ? [] : [[object.metadata.name, versions.get(name) ?? 'none'] as const];
     }),
   );
+  const adoptsAll = objects.some((object) => object.kind === 'Namespace' && policiesOfObject(object)?.adopt === true);
   return objects.map((object) => {
     const sent = withSecretVersions(object, versionOfObject);
+    const own = policiesOfObject(object);
     const name = storeName(object);
     const version = name === undefined ? '' : versions.get(name);
     return {
       key: keyOf(object),
       digest: digestOf(`${JSON.stringify(sent)}${version}`),
       dependsOn: list(object.metadata.annotations?.[annotations.dependsOn]),
+      policies: adoptsAll ? { keep: false, replace: false, ...own, adopt: true } : own,
+      claims: claimsOf(object),
       object: sent,
       secret: name === undefined ? undefined : { name, dataKey: object.metadata.annotations?.[secretKey] ?? 'value' },
     };
@@ -98,6 +105,29 @@ function storeName(object: KubernetesObject): string | undefined {
 
 interface Template {
   readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec?: { readonly volumes?: readonly Volume[] };
+}
+
+interface WorkloadSpec {
+  readonly template?: Template;
+  readonly persistentVolumeClaimRetentionPolicy?: { readonly whenDeleted?: string };
+}
+
+interface Volume {
+  readonly persistentVolumeClaim?: { readonly claimName?: string };
+}
+
+/** The claims that the pods of a workload mount; undefined: none. */
+function claimsOf({ spec }: KubernetesObject): readonly string[] | undefined {
+  const { template, persistentVolumeClaimRetentionPolicy: retention } = (spec ?? {}) as WorkloadSpec;
+  // One that takes its own claims with it is not deleted for the sake of another claim.
+  if (retention?.whenDeleted === 'Delete') return undefined;
+  const volumes = template?.spec?.volumes;
+  const names = (Array.isArray(volumes) ? volumes : []).flatMap((volume: Volume) => {
+    const name = volume?.persistentVolumeClaim?.claimName;
+    return name === undefined ? [] : [name];
+  });
+  return names.length === 0 ? undefined : names;
 }
 
 /** Puts the digest of the versions beside `plinth.dev/uses-secrets` on the pod template, where there is one. */

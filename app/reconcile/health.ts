@@ -47,11 +47,13 @@ function reasonOf(
   waitsFor: readonly string[] | undefined,
 ): Reason | undefined {
   const object = `${key.kind}/${key.name}`;
-  if (waitsFor !== undefined)
-    return { object, state: 'progressing', reason: `waits until ${waitsFor.join(', ')} is healthy` };
+  if (waitsFor !== undefined) return { object, state: 'progressing', reason: waitText(waitsFor) };
   if (live === undefined) return { object, state: 'missing', reason: 'is not in the cluster yet' };
   if (live.health.state === 'healthy') return undefined;
   return { object, state: live.health.state, reason: live.health.reason };
 }
+
+const waitText = (names: readonly string[]): string =>
+  names.length === 0 ? 'is made anew when its old form is gone' : `waits until ${names.join(', ')} is healthy`;
 
 const rank = (state: string): number => order.indexOf(state as HealthState);

@@ -1,94 +1,38 @@
-import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
-import type { Log } from '#base/log.ts';
-import type { Metrics } from '#base/metrics.ts';
-import { namespaceOf, type ProjectKey } from '#environments/layout.ts';
-import {
-  type AppliedObject,
-  type ApplyOptions,
-  type LiveObject,
-  type ObjectKey,
-  objectText,
-} from '#runtime/runtime.ts';
-import { type Desired, digestOf, withValue } from './desired.ts';
-import { healthOf } from './health.ts';
-import { type DesiredObject, type InventoryEntry, type Plan, planRun, removalText } from './plan.ts';
+import { beginWalk } from '#base/walk.ts';
+import { namespaceOf, projectName } from '#environments/layout.ts';
+import { type AppliedObject, type ApplyOptions, objectText } from '#runtime/runtime.ts';
+import { adoptableBy, adoptionOf } from './adoption.ts';
+import { isAsked } from './allowed.ts';
+import { type Desired, withValue } from './desired.ts';
+import { lookAtDrift, noteHeal, restingNow } from './drift.ts';
+import { keptOf, recalledOf } from './kept.ts';
+import { type ApplyReason, isEmpty, isHeal, type PlanInput, planRun, replanReplacements } from './plan.ts';
 import type { Outcome } from './queue.ts';
-import { readSource, type Source, type SourceDoors } from './source.ts';
-import { isFoundation } from './stages.ts';
+import { record } from './record.ts';
+import { removeOne } from './removal.ts';
+import { paceOf, pauseMs } from './retries.ts';
 import {
-  type Confirmation,
-  type Hold,
-  type Orders,
-  type Phase,
-  type Record,
-  type Status,
-  wholeProject,
-} from './store.ts';
+  type Doors,
+  newState,
+  nothing,
+  type ProjectState,
+  type Refused,
+  type Run,
+  sourceOf,
+  toFault,
+  withEntry,
+} from './run.ts';
+import { isSameOrigin, readSource, type Source } from './source.ts';
+import { isFoundation } from './stages.ts';
+import { wholeProject } from './store.ts';
 
-export interface Doors extends SourceDoors {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** True when every deletion waits for a person. */
-  cautious(): boolean;
-  /** Reads what people said about a project. */
-  ordersFor(key: ProjectKey): Promise<Orders>;
-  /** Writes what a run changed: all of it or nothing. */
-  write(record: Record): Promise<unknown>;
-}
-
-/** What this process keeps of a project between runs: digests and keys, never bodies or values. */
-export interface ProjectState {
-  readonly key: ProjectKey;
-  /** The blobs of the project's folder at the newest revision; undefined when Git has no such project. */
-  blobs: { readonly spec: string | undefined; readonly manifests: string | undefined } | undefined;
-  /** What should exist, as of `loaded`. */
-  wanted: readonly DesiredObject[];
-  /** The manifests blob that `wanted` was read from; undefined forces a fresh read. */
-  loaded: string | undefined;
-  loadedDigest: string | undefined;
-  inventory: ReadonlyMap<string, InventoryEntry>;
-  status: Status | undefined;
-  /** True when hold, confirmation or secrets may have changed: they are read again. */
-  stale: boolean;
-  hold: Hold | undefined;
-  confirmation: Confirmation | undefined;
-}
-
-export const newState = (key: ProjectKey): ProjectState => ({
-  key,
-  blobs: undefined,
-  wanted: [],
-  loaded: undefined,
-  loadedDigest: undefined,
-  inventory: new Map(),
-  status: undefined,
-  stale: true,
-  hold: undefined,
-  confirmation: undefined,
-});
-
-/** One run: what it is about, fixed at its start, and what it has done so far. */
-interface Run {
-  readonly doors: Doors;
-  readonly state: ProjectState;
-  readonly revision: string;
-  /** The project's blobs at the start: what comes in meanwhile is for the next run. */
-  readonly blobs: ProjectState['blobs'];
-  readonly signal: AbortSignal;
-  readonly applied: AppliedObject[];
-  readonly removed: ObjectKey[];
-  readonly faults: Fault[];
-  /** True when what failed must stand before anything else may be applied. */
-  blocked: boolean;
-}
-
-const slowRetryMs = 5 * 60_000;
+export { type Doors, newState, type ProjectState };
 
 /**
- * One run for one project: what should be → what is → the difference → apply by stages → remove what left → health →
- * one write. Failure takes the same door. A run that finds nothing to do makes no request and writes nothing.
+ * One run for one project: what should be → what is and what is allowed → the difference → apply by stages → make anew
+ * what cannot be changed → remove what left → look at what is left to others → one write. Failure takes the same door.
+ * A run that finds nothing to do makes no request and writes nothing.
  */
 export async function reconcileProject(
   doors: Doors,
@@ -96,92 +40,193 @@ export async function reconcileProject(
   revision: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const run: Run = {
-    doors,
-    state,
-    revision,
-    blobs: state.blobs,
-    signal,
-    applied: [],
-    removed: [],
-    faults: [],
-    blocked: false,
-  };
-  let plan: Plan | undefined;
+  const fence = doors.fenceOf(state.key);
+  if (fence === undefined) return { kind: 'settled' };
+  const { environment } = state.key;
+  const walk = beginWalk(doors, 'reconcile', {
+    'plinth.environment': environment,
+    'plinth.project': projectName(state.key),
+    'plinth.revision': revision,
+  });
+  const run = newRun({ doors, state, revision, signal, fence, walk });
+  const outcome = await runOnce(run);
+  walk.set({ 'plinth.applied': run.applied.length, 'plinth.removed': run.removed.length });
+  walk.end(run.faults.length > 0 ? 'failed' : 'ok');
+  return outcome;
+}
+
+async function runOnce(run: Run): Promise<Outcome> {
+  const { doors, state, signal } = run;
   try {
     await refresh(run);
-    const source = await load(run);
-    plan = decide(run);
-    if (state.hold === undefined) {
-      await applyStages(run, plan, source);
-      if (run.faults.length === 0) await removeWhatLeft(run, plan);
+    await load(run);
+    await decide(run);
+    if (state.recalled && isBusy(run)) {
+      await read(run);
+      await decide(run);
+    }
+    if (state.orders.hold === undefined) {
+      await applyStages(run);
+      await replaceRefused(run);
+      if (run.faults.length === 0) await removeWhatLeft(run);
+      await lookAtDrift(run);
     }
   } catch (error) {
     run.faults.push(toFault(doors.log, error));
   }
   if (signal.aborted) return { kind: 'settled' }; // The next process does it again; what was applied is found by its labels.
-  return await record(run, plan);
+  if (run.faults.some(({ code }) => code === 'LEASE_LOST')) return { kind: 'settled' }; // As does the next replica.
+  return await record(run);
 }
 
-/** Holds and confirmations change by people only; they are read when somebody said that they did. */
+const newRun = (given: Pick<Run, 'doors' | 'state' | 'revision' | 'signal' | 'fence' | 'walk'>): Run => ({
+  ...given,
+  blobs: given.state.blobs,
+  applied: [],
+  removed: [],
+  replaced: [],
+  faults: [],
+  old: [],
+  retryAt: undefined,
+  reports: [],
+  source: undefined,
+  allowed: undefined,
+  blockers: { waitsFor: [], circle: [] },
+  leavesAfter: [],
+  plan: undefined,
+  blocked: false,
+});
+
+/** Holds, switches and confirmations change by people only; they are read when somebody said that they did. */
 async function refresh({ doors, state }: Run): Promise<void> {
-  const expired = state.hold?.until !== undefined && state.hold.until <= doors.clock.now();
+  const until = state.orders.hold?.until;
+  const expired = until !== undefined && until <= doors.clock.now();
   if (!state.stale && !expired) return;
   state.stale = false;
   state.loaded = undefined;
+  state.refusals = nothing; // What was refused is tried again: somebody may have asked because it was mended.
   try {
-    ({ hold: state.hold, confirmation: state.confirmation } = await doors.ordersFor(state.key));
+    state.orders = await doors.ordersFor(state.key);
   } catch (error) {
     state.stale = true;
     throw error;
   }
 }
 
-/** Reads manifests and secrets when they are other than the ones last read. Returns the source if it was read. */
-async function load({ doors, state, revision, blobs }: Run): Promise<Source | undefined> {
+/** Reads manifests and secrets when they may be other than the ones last read. */
+async function load(run: Run): Promise<void> {
+  const { doors, state, blobs } = run;
+  doors.assertSigned(state.key);
   if (blobs === undefined) {
     state.wanted = [];
     state.loaded = undefined;
-    return undefined;
+    state.origin = undefined;
+    state.recalled = false;
+    return;
   }
-  if (state.loaded !== undefined && state.loaded === blobs.manifests) return undefined;
-  const source = await readSource(doors, state.key, revision);
-  state.wanted = source.desired.map(({ key, digest, dependsOn }) => ({ key, digest, dependsOn }));
-  state.loaded = blobs.manifests;
-  state.loadedDigest = source.manifestsDigest;
-  return source;
+  if (state.loaded !== undefined && state.loaded === blobs.manifests) return;
+  if (!(await recall(run))) await read(run);
 }
 
-function decide({ doors, state, blobs }: Run): Plan {
-  const yes = state.confirmation?.confirmed === true ? state.confirmation : undefined;
-  return planRun({
+/**
+ * Keeps what is wanted, without reading it, where all that it was made of is the same. Of a project that came to rest
+ * before the start, what is wanted is its inventory.
+ */
+async function recall({ doors, state, revision, blobs }: Run): Promise<boolean> {
+  const origin = state.origin ?? state.status?.origin;
+  if (origin === undefined || origin.spec !== blobs?.spec || origin.manifests !== blobs.manifests) return false;
+  if (!(await isSameOrigin(doors, state.key, revision, origin))) return false;
+  if (state.origin === undefined) {
+    state.wanted = recalledOf(state.inventory);
+    state.recalled = true;
+    state.origin = origin;
+  }
+  state.loaded = blobs.manifests;
+  state.loadedDigest = state.recalled ? state.status?.manifestsDigest : state.loadedDigest;
+  return true;
+}
+
+/** True when a run needs more of what is wanted than its digests. */
+const isBusy = ({ plan }: Run): boolean =>
+  plan !== undefined && (!isEmpty(plan) || plan.withheld.length > 0 || plan.resting.length > 0);
+
+async function read(run: Run): Promise<void> {
+  const { doors, state, revision, blobs } = run;
+  run.source = await run.walk.step('load', () => readSource(doors, state.key, revision));
+  const { desired, manifestsDigest, origin } = run.source;
+  state.wanted = keptOf(desired, state.inventory);
+  const wanted = new Map(state.wanted.map(({ key, digest }) => [objectText(key), digest]));
+  for (const [text, { digest }] of state.refusals)
+    if (wanted.get(text) !== digest) state.refusals = withEntry(state.refusals, text, undefined);
+  state.recalled = false;
+  state.loaded = blobs?.manifests;
+  state.loadedDigest = manifestsDigest;
+  state.origin = { spec: blobs?.spec ?? '', manifests: blobs?.manifests ?? '', ...origin };
+}
+
+async function decide(run: Run): Promise<void> {
+  const { doors, state, blobs } = run;
+  const { switches, asked } = state.orders;
+  const manual = isAsked(asked, blobs?.manifests, doors.clock.now());
+  const mode = state.origin?.mode;
+  run.allowed = await doors.allowedFor(run.revision, { key: state.key, mode, switches, manual });
+  run.blockers = doors.blockersOf(state.key);
+  run.leavesAfter = blobs === undefined ? doors.leavesAfter(state.key) : [];
+  run.plan = planRun(planInput(run));
+}
+
+function planInput({ doors, state, blobs, fence, allowed, blockers, leavesAfter }: Run): PlanInput {
+  const { confirmation } = state.orders;
+  const yes = confirmation?.confirmed === true ? confirmation : undefined;
+  const nowMs = doors.clock.monotonicMs();
+  return {
     desired: state.wanted,
     inventory: [...state.inventory.values()],
     live: doors.runtime.observed(namespaceOf(state.key)),
     complete: doors.runtime.state().complete,
+    unseen: unseenIn(state.inventory, doors.runtime),
+    permits: {
+      apply: allowed?.apply === true && blockers.waitsFor.length === 0 && blockers.circle.length === 0,
+      heal: allowed?.heal === true,
+      prune: allowed?.prune === true && leavesAfter.length === 0,
+    },
+    resting: restingNow(state, nowMs),
+    refusals: new Map([...state.refusals].filter(([, { untilMs }]) => untilMs > nowMs)),
+    epoch: fence.epoch,
     removalConfirmed: blobs === undefined && yes?.digest === wholeProject,
     cautious: doors.cautious(),
     confirmed: new Set(yes?.objects),
-  });
+  };
 }
 
-async function applyStages(run: Run, plan: Plan, read: Source | undefined): Promise<void> {
-  if (plan.apply.every((stage) => stage.length === 0)) return;
-  const { doors, state, signal } = run;
+function unseenIn(inventory: ProjectState['inventory'], runtime: Doors['runtime']): PlanInput['unseen'] {
+  const found = [...inventory].flatMap(([text, { key }]) => {
+    const why = runtime.unseenBecause(key);
+    return why === undefined ? [] : [[text, why] as const];
+  });
+  return found.length === 0 ? nothing : new Map(found);
+}
+
+async function applyStages(run: Run): Promise<void> {
+  const { doors, state, signal, plan } = run;
+  for (const key of plan?.refused ?? []) failAgain(run, state.refusals.get(objectText(key)));
+  if (plan === undefined || plan.apply.every((stage) => stage.length === 0)) return;
   refuseWhileTerminating(run);
-  const source = read ?? (await readSource(doors, state.key, run.revision));
+  const source = await sourceOf(run);
   const desired = new Map(source.desired.map((object) => [objectText(object.key), object]));
   for (const stage of plan.apply) {
-    await Promise.all(
-      stage.map(async ({ key, reason }) => {
-        const object = desired.get(objectText(key));
-        if (object === undefined) return;
-        const healing = reason === 'edited' || reason === 'missing';
-        const uid = state.inventory.get(objectText(key))?.uid;
-        await applyOne(run, object, source, { signal, uid, lane: healing ? 'urgent' : 'bulk' });
-        if (healing) doors.metrics.drift.inc({ environment: state.key.environment, kind: key.kind });
-      }),
-    );
+    if (stage.length === 0) continue;
+    const applyAll = () =>
+      Promise.all(
+        stage.map(async ({ key, reason }) => {
+          const object = desired.get(objectText(key));
+          if (object === undefined) return;
+          await applyOne(run, object, source, reason);
+          if (isHeal(reason))
+            doors.metrics.drift.inc({ environment: state.key.environment, kind: key.kind, outcome: 'healed' });
+        }),
+      );
+    await run.walk.step('apply', applyAll, { 'plinth.objects': stage.length });
     if (run.blocked || signal.aborted) return;
   }
 }
@@ -193,174 +238,126 @@ function refuseWhileTerminating({ doors, state }: Run): void {
   if (live?.deleting) throw new Fault('NAMESPACE_TERMINATING', { namespace });
 }
 
-async function applyOne(run: Run, object: Desired, source: Source, options: ApplyOptions): Promise<void> {
-  const { log, runtime } = run.doors;
+async function applyOne(run: Run, object: Desired, source: Source, reason: ApplyReason): Promise<void> {
+  const { doors } = run;
+  const { log, runtime } = doors;
+  const text = objectText(object.key);
   try {
     const applied = await runtime.apply(withValue(object, source.values), {
-      ...options,
+      ...applyOptions(run, object, source, reason),
       onConflicts: (conflicts) => {
         for (const { manager, fields } of conflicts)
-          log.warn({ object: objectText(object.key), manager, fields }, 'fields are taken over from another manager');
+          log.warn({ object: text, manager, fields }, 'fields are taken over from another manager');
       },
     });
     run.applied.push(applied);
+    noteApplied(run, text, applied, reason);
   } catch (error) {
-    const fault = toFault(log, error, objectText(object.key));
-    run.faults.push(fault);
-    if (fault.retry || isFoundation(object.key.kind)) run.blocked = true;
+    const fault = toFault(log, error, text);
+    if (isHeal(reason)) noteHeal(run, text, []);
+    if (remember(run, object, fault)) run.blocked ||= isFoundation(object.key.kind);
+    else fail(run, fault, object);
   }
 }
 
-async function removeWhatLeft({ doors, removed, faults, signal }: Run, plan: Plan): Promise<void> {
+function applyOptions(run: Run, { key, policies }: Desired, source: Source, reason: ApplyReason): ApplyOptions {
+  const { state, signal, fence } = run;
+  const text = objectText(key);
+  const inFight = state.fights.get(text)?.open === true;
+  const adopt = adoptableBy(policies, source.adoptFrom);
+  return {
+    signal,
+    fence,
+    uid: state.inventory.get(text)?.uid,
+    lane: isHeal(reason) ? 'urgent' : 'bulk',
+    ...(adopt === undefined ? {} : { adopt }),
+    ...(inFight ? { force: true, rounds: 2 } : {}),
+  };
+}
+
+function noteApplied(run: Run, text: string, applied: AppliedObject, reason: ApplyReason): void {
+  run.state.refusals = withEntry(run.state.refusals, text, undefined);
+  const adoption = adoptionOf(text, applied);
+  if (adoption !== undefined) run.reports.push(adoption);
+  if (isHeal(reason)) noteHeal(run, text, applied.takenOver);
+}
+
+/**
+ * Keeps in mind what the API server refused, so that it is not sent again before something changes.
+ * @returns true where the object may have to be made anew: that is no fault yet
+ */
+function remember({ doors, state }: Run, { key, digest }: Desired, fault: Fault): boolean {
+  const pace = paceOf(fault);
+  if (pace !== 'final' && pace !== 'slow' && pace !== 'medium') return false;
+  const text = objectText(key);
+  const live = doors.runtime.observed(namespaceOf(state.key)).find((object) => objectText(object.key) === text);
+  const immutable = fault.code === 'OBJECT_REFUSED' && fault.data.immutable === true;
+  const fields = immutable && Array.isArray(fault.data.fields) ? fault.data.fields.map(String) : [];
+  const afterMs = pauseMs(pace, state.attempts, Math.random());
+  state.refusals = withEntry(state.refusals, text, {
+    digest,
+    uid: live?.uid,
+    immutable,
+    fields,
+    fault,
+    untilMs: afterMs === undefined ? Number.POSITIVE_INFINITY : doors.clock.monotonicMs() + afterMs,
+    retryAt: afterMs === undefined ? undefined : new Date(doors.clock.now().getTime() + afterMs).toISOString(),
+  });
+  return immutable && live !== undefined && state.inventory.get(text)?.uid === live.uid;
+}
+
+function fail(run: Run, fault: Fault, { key }: Desired): void {
+  run.faults.push(fault);
+  if (fault.retry || isFoundation(key.kind)) run.blocked = true;
+}
+
+/** What the API server refused before still stands, and is not asked again. */
+function failAgain(run: Run, refused: Refused | undefined): void {
+  if (refused === undefined || (refused.immutable && refused.uid !== undefined)) return; // See replaceRefused.
+  run.faults.push(refused.fault);
+  run.old.push(refused.fault);
+}
+
+/** Deletes what only a new object can be: the next run makes it. What a person has to allow waits. */
+async function replaceRefused(run: Run): Promise<void> {
+  const { doors, state, plan } = run;
+  if (plan === undefined || run.signal.aborted) return;
+  const replacements = state.refusals.size === 0 ? plan.replacements : replanReplacements(planInput(run));
+  run.plan = { ...plan, refused: [], replacements };
+  for (const { key, why } of replacements.impossible) {
+    run.faults.push(new Fault('OBJECT_REFUSED', { object: objectText(key), why }));
+  }
+  if (run.faults.some(({ retry }) => retry)) return;
   await Promise.all(
-    plan.remove.map(async (entry) => {
-      try {
-        const removal = await doors.runtime.remove(entry, signal);
-        doors.log.info({ object: objectText(entry.key), removal }, 'object removed');
-        // A deletion that was only accepted stays in the inventory until the watch says that the object is gone.
-        if (removal !== 'deleted') removed.push(entry.key);
-      } catch (error) {
-        faults.push(toFault(doors.log, error, objectText(entry.key)));
-      }
+    replacements.replace.map(async ({ entry, propagation }) => {
+      if (!(await removeOne(run, entry, propagation))) return;
+      // An empty digest: whatever is wanted is a change, that is applied and not healed.
+      run.replaced.push({ ...entry, desiredDigest: '' });
+      const object = objectText(entry.key);
+      const fields = state.refusals.get(object)?.fields ?? [];
+      const why = fields.length > 0 ? `${fields.join(', ')} cannot be changed` : 'it uses a volume that is made anew';
+      run.reports.push({ kind: 'replaced', object, message: `${object} is made anew: ${why}.`, managers: [] });
+      doors.log.info({ object, fields, propagation }, 'object is made anew');
     }),
   );
 }
 
-/** Writes down what changed, if anything did, and says when to come back. */
-async function record(run: Run, plan: Plan | undefined): Promise<Outcome> {
-  const { doors, state } = run;
-  const gone = [...(plan?.forget ?? []), ...run.removed];
-  const left = new Set(gone.map(objectText)); // What was adopted may have been removed in the same run.
-  const made = [...(plan?.adopt ?? []), ...run.applied.map((applied) => entryOf(state, applied))].filter(
-    ({ key }) => !left.has(objectText(key)),
-  );
-  const inventory = new Map(state.inventory);
-  for (const entry of made) inventory.set(objectText(entry.key), entry);
-  for (const key of gone) inventory.delete(objectText(key));
-
-  const status = statusOf(run, plan, inventory.size);
-  const ended = isEnded(run, inventory.size);
-  const known = state.status !== undefined || state.inventory.size > 0;
-  let question: Question | undefined;
-  try {
-    question = await questionOf(run, plan, ended);
-    const silent = made.length === 0 && gone.length === 0 && question === undefined && !(ended && known);
-    if (silent && (ended || sameStatus(state.status, status))) return outcomeOf(run);
-    const { asked, settled } = question ?? {};
-    const history = historyOf(run, status);
-    await doors.write({ key: state.key, status, made, gone, asked, settled, history, ended });
-  } catch (error) {
-    doors.log.warn({ ...state.key, err: error }, 'the outcome of a reconcile could not be written yet');
-    return { kind: 'retry' };
+async function removeWhatLeft(run: Run): Promise<void> {
+  const { plan, removed } = run;
+  for (const { key } of plan?.kept ?? []) {
+    const object = objectText(key);
+    const message = `${object} has left Git and stays in the cluster, because its policy is keep.`;
+    run.reports.push({ kind: 'kept', object, message, managers: [] });
   }
-  state.inventory = inventory;
-  state.status = ended ? undefined : status;
-  if (question !== undefined)
-    state.confirmation =
-      question.asked === undefined ? undefined : { ...question.asked, confirmed: false, revision: undefined };
-  return outcomeOf(run);
-}
-
-function entryOf(state: ProjectState, { key, uid, ownedDigest }: LiveObject): InventoryEntry {
-  const wanted = state.wanted.find((object) => objectText(object.key) === objectText(key));
-  return { key, uid, ownedDigest, desiredDigest: wanted?.digest ?? '' };
-}
-
-function statusOf(run: Run, plan: Plan | undefined, objects: number): Status {
-  const { doors, state } = run;
-  const { health, reasons } = healthOf({
-    desired: state.wanted.length > 0 ? state.wanted : [...state.inventory.values()],
-    live: doors.runtime.observed(namespaceOf(state.key)),
-    applied: run.applied,
-    waiting: plan?.waiting ?? [],
-    connected: doors.runtime.state().connected,
-  });
-  const phase = phaseOf(run, plan, objects);
-  const complete = phase === 'applied' || phase === 'needs-confirmation';
-  const fault = run.faults[0];
-  const fresh = complete && state.status?.manifestsDigest !== state.loadedDigest;
-  return {
-    revision: fresh ? run.revision : state.status?.revision,
-    manifestsDigest: complete ? state.loadedDigest : state.status?.manifestsDigest,
-    phase,
-    health,
-    reasons,
-    problem: fault === undefined ? undefined : { code: fault.code, detail: fault.message },
-  };
-}
-
-function phaseOf({ doors, state, blobs, faults }: Run, plan: Plan | undefined, objects: number): Phase {
-  if (faults.length > 0) return faults.every((fault) => fault.retry) ? 'waiting' : 'failed';
-  if (state.hold !== undefined) return 'held';
-  if (plan !== undefined && plan.unconfirmed.length > 0) return 'needs-confirmation';
-  if (blobs === undefined && (objects > 0 || !doors.runtime.state().complete)) return 'removing';
-  if (plan !== undefined && plan.waiting.length > 0) return 'applying';
-  return 'applied';
-}
-
-/**
- * True when Git and the cluster hold nothing of the project any more. Only a complete listing can say so of the
- * cluster: a record that a crash lost leaves objects that nothing else knows.
- */
-function isEnded({ doors, state, blobs, faults }: Run, objects: number): boolean {
-  if (blobs !== undefined || objects > 0 || faults.length > 0 || !doors.runtime.state().complete) return false;
-  return !doors.runtime.observed(namespaceOf(state.key)).some((object) => object.ownedDigest !== '');
-}
-
-type Question = Pick<Record, 'asked' | 'settled'>;
-
-/** The question to a person that this run leaves open or settles; undefined when nothing about it changed. */
-async function questionOf(run: Run, plan: Plan | undefined, ended: boolean): Promise<Question | undefined> {
-  const open = run.state.confirmation;
-  if (plan === undefined) return undefined;
-  if (plan.unconfirmed.length > 0) {
-    const objects = plan.unconfirmed.map(removalText).sort();
-    const digest = digestOf(objects.join('\n'));
-    return open?.digest === digest ? undefined : { asked: { digest, objects }, settled: undefined };
-  }
-  if (open === undefined) return undefined;
-  // A list stays answered until the last of it is gone: what is on its way out is not asked about again.
-  const over =
-    open.digest === wholeProject
-      ? ended || (await isWantedAgain(run, open))
-      : !open.objects.some((text) => plan.leaving.has(text));
-  return over ? { asked: undefined, settled: open } : undefined;
-}
-
-/** A yes to the whole project is void once the project stands in Git again, after the commit that removed it. */
-async function isWantedAgain({ doors, revision, blobs }: Run, { revision: removed }: Confirmation): Promise<boolean> {
-  if (blobs === undefined) return false;
-  try {
-    return removed === undefined || (await doors.repository.isAncestor(removed, revision));
-  } catch (error) {
-    if (!Fault.is(error, 'REVISION_UNKNOWN')) throw error;
-    return true; // The repository was put back to before that commit: the project is wanted.
-  }
-}
-
-function historyOf({ state, applied, removed }: Run, status: Status): string | undefined {
-  const before = state.status;
-  if (status.problem !== undefined && before?.problem?.detail !== status.problem.detail) return status.problem.detail;
-  if (applied.length > 0 || removed.length > 0) return `${applied.length} objects applied, ${removed.length} removed`;
-  if (before?.phase !== status.phase) return `${status.phase}`;
-  return before.health === status.health ? undefined : `health is ${status.health}`;
-}
-
-const sameStatus = (before: Status | undefined, after: Status): boolean =>
-  before !== undefined && JSON.stringify(before) === JSON.stringify(after);
-
-function outcomeOf({ doors, state, faults }: Run): Outcome {
-  if (faults.some((fault) => fault.retry)) return { kind: 'retry' };
-  if (faults.length > 0) return { kind: 'later', afterMs: slowRetryMs };
-  const until = state.hold?.until;
-  if (until === undefined) return { kind: 'settled' };
-  // A timer holds 24 days at the most, so a far end is looked at again and again.
-  const leftMs = until.getTime() - doors.clock.now().getTime();
-  return { kind: 'later', afterMs: Math.min(slowRetryMs, Math.max(0, leftMs)) };
-}
-
-function toFault(log: Log, error: unknown, object?: string): Fault {
-  if (Fault.is(error)) return error;
-  log.error({ err: error, object }, 'reconcile failed in an unforeseen way');
-  return new Fault('INTERNAL', { request: 'reconcile' }, { cause: error });
+  const leaving = plan?.remove ?? [];
+  if (leaving.length === 0) return;
+  const removeAll = () =>
+    Promise.all(
+      leaving.map(async (entry) => {
+        const removal = await removeOne(run, entry, 'background');
+        // A deletion that was only accepted stays in the inventory until the watch says that the object is gone.
+        if (removal !== undefined && removal !== 'deleted') removed.push(entry.key);
+      }),
+    );
+  await run.walk.step('prune', removeAll, { 'plinth.objects': leaving.length });
 }

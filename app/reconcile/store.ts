@@ -1,7 +1,11 @@
+import type { LeaseProof } from '#database/leases.ts';
 import type { Database } from '#database/pool.ts';
-import type { ProjectKey } from '#environments/layout.ts';
+import { keyText, type ProjectKey } from '#environments/layout.ts';
+import type { Mode } from '#environments/operations.ts';
 import type { ObjectKey } from '#runtime/runtime.ts';
+import type { Asked, Switch } from './allowed.ts';
 import type { InventoryEntry } from './plan.ts';
+import { mostReports, type Report } from './reports.ts';
 
 export type Phase = 'waiting' | 'applying' | 'applied' | 'failed' | 'held' | 'needs-confirmation' | 'removing';
 
@@ -15,6 +19,8 @@ export interface Reason {
 export interface Problem {
   readonly code: string;
   readonly detail: string;
+  /** Blob of the manifests that the run was about, so that nobody takes it for a problem of newer ones. */
+  readonly manifests?: string | undefined;
 }
 
 /** What reconcile knows of a project; one row, written only when it changes. */
@@ -25,6 +31,27 @@ export interface Status {
   readonly health: string;
   readonly reasons: readonly Reason[];
   readonly problem: Problem | undefined;
+  /** What the wanted state was made of; only where the inventory is exactly that state. */
+  readonly origin: Origin | undefined;
+  /** Tries that failed one after the other; undefined when the last one did not. */
+  readonly attempts?: number | undefined;
+  /** When the next try is due, ISO 8601; undefined: when something changes. */
+  readonly retryAt?: string | undefined;
+}
+
+/** What the wanted state of a project was made of: where all of it is the same, the same would come out again. */
+export interface Origin {
+  /** Ids of the blobs of project.yaml and manifests.yaml. */
+  readonly spec: string;
+  readonly manifests: string;
+  /** Digest of what the apply door went by. */
+  readonly door: string;
+  /** `name@version` of each secret, by name. */
+  readonly secrets: readonly string[];
+  /** The annotation `plinth.dev/mode` of its Namespace. */
+  readonly mode?: Mode | undefined;
+  /** The projects of the same environment that it waits for, `team/project`. */
+  readonly dependsOn?: readonly string[] | undefined;
 }
 
 export interface Hold {
@@ -46,77 +73,6 @@ export interface Confirmation {
 /** The digest that stands for "the project may go, with everything in it". */
 export const wholeProject = 'whole-project';
 
-export interface Remembered {
-  readonly status: Status | undefined;
-  readonly inventory: readonly InventoryEntry[];
-}
-
-interface StatusRow {
-  team: string;
-  project: string;
-  revision: string | null;
-  manifests_digest: string | null;
-  phase: Phase;
-  health: string;
-  reasons: Reason[];
-  problem: Problem | null;
-}
-
-interface InventoryRow {
-  team: string;
-  project: string;
-  api_version: string;
-  kind: string;
-  namespace: string;
-  name: string;
-  uid: string;
-  desired_digest: string;
-  owned_digest: string;
-}
-
-/** What the last process knew of every project of an environment: read once at the start. */
-export async function readRemembered(
-  database: Database,
-  environment: string,
-): Promise<ReadonlyMap<string, Remembered>> {
-  const { rows: statuses } = await database.query<StatusRow>(
-    `select team, project, revision, manifests_digest, phase, health, reasons, problem
-     from project_status where environment = $1`,
-    [environment],
-  );
-  const { rows: entries } = await database.query<InventoryRow>(
-    `select team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest
-     from inventory where environment = $1`,
-    [environment],
-  );
-  const found = new Map<string, { status: Status | undefined; inventory: InventoryEntry[] }>();
-  const of = (team: string, project: string) => {
-    const name = `${team}/${project}`;
-    const there = found.get(name) ?? { status: undefined, inventory: [] };
-    found.set(name, there);
-    return there;
-  };
-  for (const row of statuses) of(row.team, row.project).status = toStatus(row);
-  for (const row of entries) of(row.team, row.project).inventory.push(toEntry(row));
-  return found;
-}
-
-const toStatus = (row: StatusRow): Status => ({
-  revision: row.revision ?? undefined,
-  manifestsDigest: row.manifests_digest ?? undefined,
-  phase: row.phase,
-  health: row.health,
-  reasons: row.reasons,
-  problem: row.problem ?? undefined,
-});
-
-const toEntry = (row: InventoryRow): InventoryEntry => ({
-  key: { apiVersion: row.api_version, kind: row.kind, namespace: row.namespace, name: row.name },
-  uid: row.uid,
-  desiredDigest: row.desired_digest,
-  ownedDigest: row.owned_digest,
-});
-
 /** All that one run changed. */
 export interface Record {
   readonly key: ProjectKey;
@@ -130,15 +86,19 @@ export interface Record {
   readonly history: string | undefined;
   /** The project is gone from Git and from the cluster: its row goes too. */
   readonly ended: boolean;
+  readonly reports?: readonly Report[] | undefined;
+  /** The lease under which the run was made: nothing is written once it has another holder. Absent: there is none. */
+  readonly proof?: LeaseProof | undefined;
 }
 
 /**
  * Writes status, inventory, history and the open question of projects, and the event for those who watch: one
  * statement, so one transaction and one round trip for all of them. No project may come twice.
+ * @returns for each of them whether it was written: not where its lease has another holder, who decides now
  */
-export async function writeRecords(database: Database, records: readonly Record[]): Promise<void> {
+export async function writeRecords(database: Database, records: readonly Record[]): Promise<readonly boolean[]> {
   const column = <T>(of: (record: Record) => T) => records.map(of);
-  await database.query(
+  const { rows } = await database.query<{ name: string }>(
     recordsText,
     [
       ...columns(records.map(projectColumns), 3),
@@ -154,6 +114,7 @@ export async function writeRecords(database: Database, records: readonly Record[
       column(({ settled }) => settled?.revision ?? null),
       column(({ asked }) => asked?.digest ?? null),
       column(({ asked }) => (asked === undefined ? null : JSON.stringify(asked.objects))),
+      column(({ status }) => (status.origin === undefined ? null : JSON.stringify(status.origin))),
       ...columns(
         records.flatMap((record) => record.gone.map((key) => [...projectColumns(record), ...keyColumns(key)])),
         7,
@@ -162,31 +123,60 @@ export async function writeRecords(database: Database, records: readonly Record[
         records.flatMap((record) => record.made.map((made) => [...projectColumns(record), ...madeColumns(made)])),
         10,
       ),
+      column(({ proof }) => proof?.name ?? null),
+      column(({ proof }) => proof?.holder ?? null),
+      column(({ proof }) => proof?.epoch ?? null),
+      ...columns(
+        records.flatMap((record) =>
+          (record.reports ?? []).map((report) => [...projectColumns(record), ...reportColumns(report)]),
+        ),
+        7,
+      ),
+      records.flatMap(({ made }) => made.map(({ keep }) => keep === true)),
+      column(({ status }) => status.attempts ?? 0),
+      column(({ status }) => status.retryAt ?? null),
     ],
     'records-write',
   );
+  const written = new Set(rows.map(({ name }) => name));
+  return records.map(({ key }) => written.has(keyText(key)));
 }
 
-/** Each part changes nothing where its values are null or absent. No two of them touch the same row. */
+/**
+ * Each part changes nothing where its values are null or absent. No two of them touch the same row. The leases' rows
+ * are locked first: whoever takes one over waits until this is written, or has done it before, and then this is not.
+ */
 const recordsText = `
-  with records as (
+  with given as (
     select * from unnest(
       $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-      $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]
+      $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+      $34::text[], $35::text[], $36::bigint[], $45::integer[], $46::timestamptz[]
     ) as r(environment, team, project, revision, manifests_digest, phase, health, reasons, problem,
-      ended, message, settled, settled_revision, asked, objects)
+      ended, message, settled, settled_revision, asked, objects, origin, lease, holder, epoch, attempts, retry_at)
+  ), held as materialized (
+    select l.name, l.holder, l.epoch from leases l
+    where l.name = any($34) and (l.name, l.holder, l.epoch) in (select lease, holder, epoch from given)
+    order by l.name for share
+  ), records as materialized (
+    select g.* from given g left join held h on h.name = g.lease and h.holder = g.holder and h.epoch = g.epoch
+    where g.lease is null or h.name is not null
   ), gone as (
     delete from inventory i
-    using unnest($16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[])
+    using unnest($17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[])
       as o(environment, team, project, api_version, kind, namespace, name)
+      join records using (environment, team, project)
     where i.environment = o.environment and i.team = o.team and i.project = o.project
       and i.api_version = o.api_version and i.kind = o.kind and i.namespace = o.namespace and i.name = o.name
   ), made as (
-    insert into inventory (environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest)
-    select * from unnest($23::text[], $24::text[], $25::text[], $26::text[], $27::text[],
-      $28::text[], $29::text[], $30::text[], $31::text[], $32::text[])
+    insert into inventory (environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest, keep)
+    select m.* from unnest($24::text[], $25::text[], $26::text[], $27::text[], $28::text[],
+      $29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $44::boolean[])
+      as m(environment, team, project, api_version, kind, namespace, name, uid, desired_digest, owned_digest, keep)
+      join records using (environment, team, project)
     on conflict (environment, team, project, api_version, kind, namespace, name) do update
-    set uid = excluded.uid, desired_digest = excluded.desired_digest, owned_digest = excluded.owned_digest, applied_at = now()
+    set uid = excluded.uid, desired_digest = excluded.desired_digest, owned_digest = excluded.owned_digest,
+        keep = excluded.keep, applied_at = now()
   ), settled as (
     delete from confirmations c using records r
     where c.environment = r.environment and c.team = r.team and c.project = r.project and c.digest = r.settled
@@ -200,23 +190,53 @@ const recordsText = `
   ), ended as (
     delete from project_status s using records r
     where s.environment = r.environment and s.team = r.team and s.project = r.project and r.ended
+  ), unswitched as (
+    delete from switches s using records r
+    where s.environment = r.environment and s.team = r.team and s.project = r.project and r.ended
+  ), unasked as (
+    delete from asked_runs a using records r
+    where a.environment = r.environment and a.team = r.team and a.project = r.project and r.ended
   ), stands as (
-    insert into project_status (environment, team, project, revision, manifests_digest, phase, health, reasons, problem, applied_at)
+    insert into project_status (environment, team, project, revision, manifests_digest, phase, health, reasons, problem,
+      origin, attempts, retry_at, applied_at)
     select environment, team, project, revision, manifests_digest, phase, health, reasons::jsonb, problem::jsonb,
+      origin::jsonb, attempts, retry_at,
       case when phase = 'applied' then now() end
     from records where not ended
     on conflict (environment, team, project) do update
     set revision = excluded.revision, manifests_digest = excluded.manifests_digest, phase = excluded.phase,
-        health = excluded.health, reasons = excluded.reasons, problem = excluded.problem, updated_at = now(),
+        health = excluded.health, reasons = excluded.reasons, problem = excluded.problem, origin = excluded.origin,
+        attempts = excluded.attempts, retry_at = excluded.retry_at, updated_at = now(),
         applied_at = case when excluded.phase = 'applied' and project_status.manifests_digest is distinct from excluded.manifests_digest
                      then now() else coalesce(project_status.applied_at, excluded.applied_at) end
   ), told as (
     insert into history (environment, team, project, revision, phase, health, message)
     select environment, team, project, revision, phase, health, message from records where message is not null
+  ), reported as (
+    insert into reports (environment, team, project, kind, object, message, managers)
+    select n.environment, n.team, n.project, n.kind, n.object, n.message, n.managers::jsonb
+    from unnest($37::text[], $38::text[], $39::text[], $40::text[], $41::text[], $42::text[], $43::text[]) with ordinality
+      as n(environment, team, project, kind, object, message, managers, place)
+      join records using (environment, team, project)
+    order by n.place
+  ), bounded as (
+    delete from reports p
+    using (select distinct * from unnest($37::text[], $38::text[], $39::text[])) as n(environment, team, project)
+    where p.environment = n.environment and p.team = n.team and p.project = n.project and p.number <= (
+      select q.number from reports q where q.environment = n.environment and q.team = n.team and q.project = n.project
+      order by q.number desc offset ${mostReports - 1} limit 1)
   )
-  select pg_notify('project_events', environment || '/' || team || '/' || project) from records`;
+  select environment || '/' || team || '/' || project as name,
+    pg_notify('project_events', environment || '/' || team || '/' || project) as told
+  from records`;
 
 const projectColumns = ({ key }: Pick<Record, 'key'>): string[] => [key.environment, key.team, key.project];
+const reportColumns = ({ kind, object, message, managers }: Report): string[] => [
+  kind,
+  object,
+  message,
+  JSON.stringify(managers),
+];
 const keyColumns = (key: ObjectKey): string[] => [key.apiVersion, key.kind, key.namespace, key.name];
 
 const madeColumns = (entry: InventoryEntry): string[] => [
@@ -230,18 +250,29 @@ const madeColumns = (entry: InventoryEntry): string[] => [
 const columns = (rows: readonly (readonly string[])[], count: number): string[][] =>
   Array.from({ length: count }, (_, column) => rows.map((row) => row[column] ?? ''));
 
-/** True when publish made these manifests of this spec: the only ones that are ever applied. */
-export async function isRendered(
-  database: Database,
-  key: ProjectKey,
-  digests: { readonly spec: string; readonly manifests: string },
-): Promise<boolean> {
-  const { rows } = await database.query(
-    `select 1 from renders where environment = $1 and team = $2 and project = $3 and spec_digest = $4 and manifests_digest = $5`,
-    [key.environment, key.team, key.project, digests.spec, digests.manifests],
-    'is-rendered',
+/** Whether publish made these manifests of this spec: the only ones that are ever applied. */
+export interface RenderedAsk {
+  readonly key: ProjectKey;
+  /** Digests of the two files. */
+  readonly spec: string;
+  readonly manifests: string;
+}
+
+/** The answer to each of these, in the same order. */
+export async function areRendered(database: Database, asked: readonly RenderedAsk[]): Promise<readonly boolean[]> {
+  const { rows } = await database.query<{ rendered: boolean }>(
+    `select r.environment is not null as rendered
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
+       as k(environment, team, project, spec_digest, manifests_digest, n)
+     left join renders r using (environment, team, project, spec_digest, manifests_digest)
+     order by k.n`,
+    columns(
+      asked.map(({ key, spec, manifests }) => [...projectColumns({ key }), spec, manifests]),
+      5,
+    ),
+    'are-rendered',
   );
-  return rows.length > 0;
+  return rows.map(({ rendered }) => rendered);
 }
 
 /** What people said about a project. */
@@ -250,6 +281,18 @@ export interface Orders {
   readonly hold: Hold | undefined;
   /** The open or answered question about deletions. */
   readonly confirmation: Confirmation | undefined;
+  /** What somebody turned off: for the project, its team or the whole environment. */
+  readonly switches: readonly Switch[];
+  /** The last run that a person asked for. */
+  readonly asked: Asked | undefined;
+}
+
+interface SwitchRow {
+  action: Switch['action'];
+  reason: string;
+  actor: string;
+  until: string | null;
+  wide: 'team' | 'environment' | null;
 }
 
 interface OrdersRow {
@@ -260,13 +303,21 @@ interface OrdersRow {
   objects: string[];
   revision: string | null;
   confirmed_at: Date | null;
+  switches: SwitchRow[] | null;
+  manifests: string | null;
+  asked_at: Date | null;
 }
 
 /** The orders for each of these projects, in the same order. */
 export async function readOrders(database: Database, keys: readonly ProjectKey[]): Promise<readonly Orders[]> {
   const { rows } = await database.query<OrdersRow>(
-    `select h.hold, h.reason, h.until, c.digest, c.objects, c.revision, c.confirmed_at
+    `select h.hold, h.reason, h.until, c.digest, c.objects, c.revision, c.confirmed_at, a.manifests, a.asked_at,
+       (select jsonb_agg(jsonb_build_object('action', s.action, 'reason', s.reason, 'actor', s.actor, 'until', s.until,
+          'wide', case when s.team = '' then 'environment' when s.project = '' then 'team' end) order by s.action, s.team)
+        from switches s
+        where s.environment = k.environment and s.team in ('', k.team) and s.project in ('', k.project)) as switches
      from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(environment, team, project, n)
+     left join asked_runs a on a.environment = k.environment and a.team = k.team and a.project = k.project
      left join holds h on h.environment = k.environment and h.team = k.team and h.project = k.project
        and h.hold <> 'none' and (h.until is null or h.until > now())
      left join confirmations c on c.environment = k.environment and c.team = k.team and c.project = k.project
@@ -291,4 +342,14 @@ const toOrders = (row: OrdersRow): Orders => ({
           confirmed: row.confirmed_at !== null,
           revision: row.revision ?? undefined,
         },
+  switches: (row.switches ?? []).map(toSwitch),
+  asked: row.asked_at === null ? undefined : { manifests: row.manifests ?? '', at: row.asked_at },
+});
+
+const toSwitch = ({ action, reason, actor, until, wide }: SwitchRow): Switch => ({
+  action,
+  reason,
+  actor,
+  until: until === null ? undefined : new Date(until),
+  wide: wide ?? undefined,
 });

@@ -26,9 +26,12 @@ export function createNoneRuntime({
     stop: async () => {},
     state: () => state,
     observed: () => [],
+    unseenBecause: () => undefined,
     refusedBecause: () => undefined,
     apply: refuse,
     remove: refuse,
+    foreignFields: refuse,
+    tell: async () => {},
     read: refuse,
     logs: refuse,
   };

@@ -9,7 +9,9 @@ import {
   deleteVaultFolder,
   listSecrets,
   readGrants,
+  readSecretPairs,
   readSecrets,
+  readVersionPairs,
   type SecretView,
   type StoredSecret,
   type VaultPlace,
@@ -32,6 +34,12 @@ export interface SecretsLeft {
   /** `<environment>/<team>/<project>`; undefined: the team's own. */
   readonly project?: string | undefined;
   readonly count: number;
+}
+
+/** What somebody asks for. */
+export interface SecretsAsk {
+  readonly from: From;
+  readonly names: readonly string[];
 }
 
 /** Who asks: a project, which looks in its own scope and in the wider ones; or scopes, nearest first. */
@@ -60,6 +68,13 @@ export interface Secrets {
    * @throws Fault SECRET_UNREADABLE, SECRETS_UNAVAILABLE, VAULT_VALUE_MISSING
    */
   resolve(from: From, names: readonly string[]): Promise<ReadonlyMap<string, SecretValue>>;
+  /** `resolve` for many who ask at once, in their order; one that fails fails all. */
+  resolveMany(asked: readonly SecretsAsk[]): Promise<readonly ReadonlyMap<string, SecretValue>[]>;
+  /**
+   * The versions that `resolve` would give, for many who ask at once, without looking at values; of a secret in Vault
+   * the version of what was seen there last.
+   */
+  versions(asked: readonly SecretsAsk[]): Promise<readonly ReadonlyMap<string, string>[]>;
   /** The names that `resolve` would give a value for. */
   exists(from: From, names: readonly string[]): Promise<ReadonlySet<string>>;
   /** The names that `resolve` would leave out, in the given order. */
@@ -114,7 +129,21 @@ export function createSecrets(options: SecretsOptions): Secrets {
 
     resolve: async (from, names) => {
       const rows = await usable(database, scopesFrom(from), names);
-      return readAll(options, rows);
+      const values = await readAll(options, rows);
+      return new Map([...values].map(([{ name }, value]) => [name, value]));
+    },
+
+    resolveMany: async (asked) => {
+      const pairs = pairsOf(asked);
+      const rows = nearest(asked, pairs.length === 0 ? [] : await readSecretPairs(database, pairs));
+      const values = await readAll(options, [...new Set(rows.flat())]);
+      return rows.map((own) => new Map(own.map((row) => [row.name, values.get(row) as SecretValue])));
+    },
+
+    versions: async (asked) => {
+      const pairs = pairsOf(asked);
+      const rows = nearest(asked, pairs.length === 0 ? [] : await readVersionPairs(database, pairs));
+      return rows.map((own) => new Map(own.map((row) => [row.name, versionText(row)])));
     },
 
     exists,
@@ -161,14 +190,41 @@ async function usable(
   return [...found.values()];
 }
 
+/** Every secret that somebody may mean. */
+const pairsOf = (asked: readonly SecretsAsk[]) =>
+  asked.flatMap(({ from, names }) =>
+    names.length === 0 ? [] : scopesFrom(from).flatMap((scope) => names.map((name) => ({ scope, name }))),
+  );
+
+/** For each who asks, of each name the nearest one that may be used. */
+function nearest<Row extends Pick<StoredSecret, 'scope' | 'name' | 'grants'>>(
+  asked: readonly SecretsAsk[],
+  rows: readonly Row[],
+): readonly (readonly Row[])[] {
+  const found = new Map(rows.map((row) => [pairText(row), row]));
+  return asked.map(({ from, names }) => {
+    const scopes = scopesFrom(from);
+    const [own = ''] = scopes;
+    return [...new Set(names)].flatMap((name) => {
+      const candidates = scopes.map((scope) => found.get(pairText({ scope, name })));
+      return candidates.find((row) => row !== undefined && mayUse(own, row.scope, row.grants)) ?? [];
+    });
+  });
+}
+
+/** Scopes hold no blank. */
+const pairText = ({ scope, name }: Pick<StoredSecret, 'scope' | 'name'>) => `${scope} ${name}`;
+
+const versionText = ({ name, version }: { readonly name: string; readonly version: number }) => `${name}@${version}`;
+
 async function readAll(
   options: SecretsOptions,
   rows: readonly StoredSecret[],
-): Promise<ReadonlyMap<string, SecretValue>> {
+): Promise<ReadonlyMap<StoredSecret, SecretValue>> {
   const known = await options.keys.load(rows.flatMap(({ sealed }) => sealed?.keyId ?? []));
-  const read = async (row: StoredSecret): Promise<[string, SecretValue]> => {
+  const read = async (row: StoredSecret): Promise<[StoredSecret, SecretValue]> => {
     const { value, version } = await readOne(options, row, known);
-    return [row.name, { value, version: `${row.name}@${version}` }];
+    return [row, { value, version: versionText({ name: row.name, version }) }];
   };
   return new Map(await Promise.all(rows.map(read)));
 }

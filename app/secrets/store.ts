@@ -170,6 +170,40 @@ export async function readSecrets(
   return rows.map(toStored);
 }
 
+/** Pairs of a scope and a name, as two columns. */
+const pairColumns = (pairs: readonly Pick<Address, 'scope' | 'name'>[]) => [
+  pairs.map(({ scope }) => scope),
+  pairs.map(({ name }) => name),
+];
+
+/** Those of these secrets that there are, values included, in any order. */
+export async function readSecretPairs(
+  tx: Queryable,
+  pairs: readonly Pick<Address, 'scope' | 'name'>[],
+): Promise<readonly StoredSecret[]> {
+  const { rows } = await tx.query<Row>(
+    `select ${columns} from secret_values
+      where (scope, name) in (select * from unnest($1::text[], $2::text[]))`,
+    pairColumns(pairs),
+    'secrets-read-pairs',
+  );
+  return rows.map(toStored);
+}
+
+/** The same with the versions only. */
+export async function readVersionPairs(
+  tx: Queryable,
+  pairs: readonly Pick<Address, 'scope' | 'name'>[],
+): Promise<readonly (Pick<StoredSecret, 'scope' | 'name' | 'grants'> & { readonly version: number })[]> {
+  const { rows } = await tx.query<Pick<StoredSecret, 'scope' | 'name' | 'grants'> & { version: number }>(
+    `select scope, name, grants, version from secret_values
+      where (scope, name) in (select * from unnest($1::text[], $2::text[]))`,
+    pairColumns(pairs),
+    'secrets-version-pairs',
+  );
+  return rows;
+}
+
 /** The same without values. */
 export async function readGrants(
   tx: Queryable,

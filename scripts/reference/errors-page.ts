@@ -9,7 +9,7 @@ export function errorsPage(kinds: Readonly<Record<string, ErrorKind>>): string {
     retry ? 'may succeed later' : 'final',
     escapeHtml(text),
   ]);
-  return `${generatedNote('app/base/errors.ts')}
+  return `${generatedNote('app/base/errors/')}
 # Errors
 
 Every error that Plinth gives on purpose. An answer is \`application/problem+json\`; its \`code\` is one of these, its

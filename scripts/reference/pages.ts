@@ -4,6 +4,8 @@ import { errorKinds } from '#base/errors.ts';
 import { repository } from '../check/source.ts';
 import { envExample } from './env-example.ts';
 import { errorsPage } from './errors-page.ts';
+import { metricsPage } from './metrics-page.ts';
+import { messageJsonSchema, notificationsPage } from './notifications-page.ts';
 import { settingsPage } from './settings-page.ts';
 
 /** A file of the repository that is made from code. */
@@ -16,9 +18,12 @@ interface Page {
 const pages: readonly Page[] = [
   { path: 'reference/errors.md', make: () => errorsPage(errorKinds) },
   { path: 'reference/settings.md', make: settingsPage },
+  { path: 'reference/metrics.md', make: metricsPage },
+  { path: 'reference/notifications.md', make: notificationsPage },
   { path: '.env.example', make: envExample },
   { path: 'reference/openapi.json', make: openApiText },
   { path: 'schemas/project.schema.json', make: () => schemaText('project') },
+  { path: 'schemas/notification.schema.json', make: () => jsonText(messageJsonSchema()) },
   { path: 'schemas/environment.schema.json', make: () => schemaText('environment') },
 ];
 

@@ -1,5 +1,6 @@
 import { k8s } from 'cdk8s-plus-28';
 import type { Environment } from '#environments/schema.ts';
+import type { Plan } from '../plan.ts';
 import { labelsOf, metadataOf, quantity, type Scope, serviceAccountName } from './scope.ts';
 
 /** The namespace with its Pod Security level, what it may use in all, and what a container gets that says nothing. */
@@ -14,6 +15,7 @@ export function addNamespace({ chart, plan }: Scope): void {
         'pod-security.kubernetes.io/enforce': podSecurity,
         'pod-security.kubernetes.io/enforce-version': 'latest',
       },
+      ...annotationsOf(plan),
     },
   });
   const hard = Object.entries(quotaOf(environment)).map(([name, amount]) => [name, quantity(amount)]);
@@ -37,6 +39,16 @@ export function addNamespace({ chart, plan }: Scope): void {
     metadata: metadataOf(plan, serviceAccountName, key.project),
     automountServiceAccountToken: false,
   });
+}
+
+/** What reconcile reads beside the objects; a project that says none of it has the bytes it always had. */
+function annotationsOf({ dependsOnProjects, mode, adopt }: Plan): { readonly annotations?: Record<string, string> } {
+  const annotations = {
+    ...(dependsOnProjects.length === 0 ? {} : { 'plinth.dev/depends-on-projects': dependsOnProjects.join(',') }),
+    ...(mode === undefined ? {} : { 'plinth.dev/mode': mode }),
+    ...(adopt ? { 'plinth.dev/policy': 'adopt' } : {}),
+  };
+  return Object.keys(annotations).length === 0 ? {} : { annotations };
 }
 
 /** What a project may use in all. */

@@ -10,6 +10,8 @@ export interface AuditEntry {
   readonly verb: string;
   readonly requestURI: string;
   readonly userAgent: string;
+  /** When the API server received it, in milliseconds since 1970. */
+  readonly receivedMs: number;
   /** The status of the answer. */
   readonly code: number;
   readonly namespace: string;
@@ -51,10 +53,12 @@ export function auditFlags(directory: string): readonly string[] {
   return [`--audit-policy-file=${policyFile}`, `--audit-log-path=${logFile}`, '--audit-log-mode=blocking'];
 }
 
+/** Over all readers of this process: two suites of one file read the same log. */
+let marks = 0;
+
 /** Reads the log of a cluster that was started with `auditFlags`. */
 export function readAuditLog(directory: string, api: Api): AuditLog {
   const file = join(directory, logFile);
-  let marks = 0;
   /** An entry is written just after its answer was sent; when the mark's is there, the earlier ones are. */
   const read = async () => {
     marks += 1;
@@ -78,12 +82,13 @@ export function readAuditLog(directory: string, api: Api): AuditLog {
 }
 
 function entryOf(line: string): AuditEntry {
-  const { stage, verb, requestURI, userAgent, responseStatus, objectRef } = JSON.parse(line);
+  const { stage, verb, requestURI, userAgent, requestReceivedTimestamp, responseStatus, objectRef } = JSON.parse(line);
   return {
     stage,
     verb,
     requestURI,
     userAgent: userAgent ?? '',
+    receivedMs: Date.parse(requestReceivedTimestamp),
     code: responseStatus?.code ?? 0,
     namespace: objectRef?.namespace ?? '',
     resource: objectRef?.resource ?? '',

@@ -94,7 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     log: () => log,
     process: child,
     request,
-    until: async (path, test, limitMs = 30_000) => {
+    until: async (path, test, limitMs = 60_000) => {
       let last: Answer | undefined;
       for (const end = Date.now() + limitMs; Date.now() < end; await sleep(15)) {
         last = await request('GET', path);

@@ -59,11 +59,20 @@ export function useDatabase(): TestDatabase {
 }
 
 /** A new database with every migration applied. */
-export async function createTestDatabase(options: { readonly log?: Log } = {}): Promise<TestDatabase> {
+export function createTestDatabase(options: { readonly log?: Log } = {}): Promise<TestDatabase> {
+  return createFrom(templateName, options);
+}
+
+/** A new database with nothing in it, for programs that bring their own tables. */
+export function createEmptyDatabase(options: { readonly log?: Log } = {}): Promise<TestDatabase> {
+  return createFrom('template0', options);
+}
+
+async function createFrom(template: string, options: { readonly log?: Log }): Promise<TestDatabase> {
   const server = await sharedServer();
   const log = options.log ?? createLog({ level: 'silent' });
   const name = `test_${process.pid}_${randomBytes(4).toString('hex')}`;
-  await onServer(server, (admin) => admin.query(`create database ${name} template ${templateName}`));
+  await onServer(server, (admin) => admin.query(`create database ${name} template ${template}`));
   const connection = { ...server, database: name };
   const database = createDatabase({ connection, log });
   return {

@@ -95,7 +95,7 @@ export async function run(plinth: ControlPlane, name: string, spec: unknown): Pr
 export async function eventually<T>(
   ask: () => Promise<T>,
   wanted: (answer: T) => unknown,
-  limitMs = 15_000,
+  limitMs = 45_000,
 ): Promise<T> {
   for (const end = Date.now() + limitMs; ; await sleep(15)) {
     const answer = await ask();

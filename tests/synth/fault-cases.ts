@@ -347,6 +347,28 @@ export const faultCases: readonly Case[] = [
     '3:1 containers: CPU limits add up to 9; environment local allows 8 a project',
   ],
   [
+    'a project that is none',
+    `dependsOn: [shop, Shop/database, dev/shop/database]\n${web} }`,
+    '3:13 dependsOn[0]: it is "shop"; wanted is a project of the same environment as team/project, such as shop/database',
+    '3:19 dependsOn[1]: it is "Shop/database"; wanted is a project of the same environment as team/project, such as shop/database',
+    '3:34 dependsOn[2]: it is "dev/shop/database"; wanted is a project of the same environment as team/project, such as shop/database',
+  ],
+  [
+    'a project that waits for itself',
+    `dependsOn: [data/warehouse, atlas/shop]\n${web} }`,
+    '3:29 dependsOn[1]: atlas/shop is this project; it cannot wait for itself',
+  ],
+  [
+    'too many projects to wait for',
+    `dependsOn: [${Array.from({ length: 21 }, (_, i) => `data/db-${i}`).join(', ')}]\n${web} }`,
+    '3:1 dependsOn: it is 21 entries long; the most is 20',
+  ],
+  [
+    'a mode that is none',
+    `reconcile: { mode: ignore }\n${web} }`,
+    '3:14 reconcile.mode: it is "ignore"; wanted is one of heal, warn, detect',
+  ],
+  [
     'a check without a port',
     'containers:\n  web: { image: "a:1", health: /ok }',
     '4:24 containers.web.health: an HTTP check needs a port: say port beside it',

@@ -35,6 +35,7 @@ function findingsOf(target: Patch['target'], ...operations: Patch['patch']): str
 
 const web = { kind: 'Deployment', name: 'web' };
 const add = (path: string, value: Json) => ({ op: 'add' as const, path, value });
+const annotated = (name: string, value: Json = '') => add(`/metadata/annotations/plinth.dev~1${name}`, value);
 
 describe('patches', () => {
   test('come last and change what the spec has no word for', () => {
@@ -57,6 +58,14 @@ describe('patches', () => {
     const patched = renderWith({ kind: 'Job', name: 'once' }, add('/spec/parallelism', 2)).manifests;
     expect(jobOf(patched)).not.toBe(jobOf(plain));
     expect(waits(patched)).toEqual({ 'plinth.dev/depends-on': jobOf(patched) });
+  });
+
+  test('set the policies of an object', () => {
+    const policies = { 'plinth.dev/policy': 'keep, adopt', 'plinth.dev/ignore': '/spec/replicas' };
+    const [policy, ignore] = Object.values(policies);
+    const { manifests } = renderWith(web, annotated('policy', policy), annotated('ignore', ignore));
+    const deployment = parseManifests(manifests).find(({ kind }) => kind === 'Deployment');
+    expect(deployment?.metadata.annotations).toMatchObject(policies);
   });
 
   const refused: readonly (readonly [string, Patch['target'], Patch['patch'][number], string])[] = [
@@ -105,6 +114,31 @@ describe('patches', () => {
       'patches[0]: it changes spec.template.metadata.labels',
     ],
     ['the selector', web, add('/spec/selector/matchLabels/x', 'y'), 'patches[0]: it changes spec.selector'],
+    [
+      'a policy that is none',
+      web,
+      annotated('policy', 'keep,kep'),
+      'patches[0]: "kep" is no policy; there are adopt, keep, replace',
+    ],
+    [
+      'a field that is no pointer',
+      web,
+      annotated('ignore', 'spec.replicas'),
+      'patches[0]: "spec.replicas" is no JSON Pointer to a field, such as /spec/replicas',
+    ],
+    [
+      'a label that binds, left to others',
+      web,
+      annotated('ignore', '/metadata/labels/plinth.dev~1team'),
+      'patches[0]: /metadata/labels/plinth.dev~1team binds the object to its project and cannot be left to others',
+    ],
+    [
+      'a guard, left to others',
+      web,
+      annotated('ignore', '/spec/template/spec/securityContext/seccompProfile'),
+      'Deployment web: container web: seccompProfile must be RuntimeDefault',
+    ],
+    ['another annotation of ours', web, annotated('depends-on', 'x'), 'patches[0]: it changes metadata.annotations'],
     ['the whole object', web, add('', {}), 'patches[0]: it changes apiVersion'],
     ['a prototype', web, add('/__proto__/x', 1), 'patches[0].patch[0].path: /__proto__/x is no path of an object'],
     [

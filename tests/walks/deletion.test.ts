@@ -101,7 +101,13 @@ describeWalk('deleting needs proof and a person', (walk) => {
     const view = await waiting(name);
     expect(view).toMatchObject({ appliedRevision: revision });
     expect(view.waiting.objects).toEqual([
-      { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace: 'local--leaving--volumes', name: 'lose' },
+      {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        namespace: 'local--leaving--volumes',
+        name: 'lose',
+        action: 'delete',
+      },
     ]);
     expect(await uidOf(`${claim}/lose`)).toBeDefined();
     await confirm(name, view.waiting.digest);

@@ -12,6 +12,8 @@ describeWalk('a no-op costs nothing', (walk) => {
     ((await walk.cluster.auditLog?.during(during)) ?? [])
       .filter(({ verb, namespace, name, resource }) => {
         const object = resource === 'namespaces' ? name : namespace;
+        // What never is healthy may become degraded at any time, which is told once.
+        if (resource === 'events' && namespace === 'local--scale--alpha') return false;
         return verb !== 'watch' && /^local--(idle|scale)--/.test(object);
       })
       .map(({ verb, requestURI }) => `${verb} ${requestURI}`);

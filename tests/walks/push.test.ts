@@ -337,6 +337,22 @@ describeWalk('a push is judged before it comes in', (walk) => {
     );
   });
 
+  test('a volume that would shrink, and lose its data', async () => {
+    await clone.reset();
+    const disk = (size: string) => ({
+      [`${folder}/disk/project.yaml`]: spec(
+        '  web: { image: "nginx:1", port: 8080, mounts: { /data: data } }\n',
+        `volumes: { data: ${size} }\n`,
+      ),
+    });
+    expect((await clone.push(disk('2Gi'))).code).toBe(0);
+    await walk.plinth.until(projectPath('pushes/disk'), ({ phase }) => phase === 'applied');
+    await clone.reset();
+    const pushed = await clone.push(disk('1Gi'));
+    expect(pushed.code).toBe(1);
+    expect(pushed.stderr).toMatch(/disk\/project.yaml volumes.data: it has 2Gi and cannot shrink to 1Gi/);
+  });
+
   test('after all of this a good push comes in and runs', async () => {
     await clone.reset();
     const pushed = await clone.push({ [file]: smallest });

@@ -55,7 +55,13 @@ describeWithCluster('a state repository that was put back to an earlier time', (
     await start();
     const view = await plinth.until(project, (body) => body.phase === 'needs-confirmation');
     expect(view.waiting.objects).toEqual([
-      { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'local--shop--restored', name: 'worker' },
+      {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        namespace: 'local--shop--restored',
+        name: 'worker',
+        action: 'delete',
+      },
     ]);
     expect(await there()).toBe(200);
     await plinth.request('POST', `${project}/confirm`, { digest: view.waiting.digest });

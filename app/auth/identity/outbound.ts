@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
-import { isPrivateAddress, mayBeAsked } from './addresses.ts';
+import { isPrivateAddress, mayBeAsked } from '#base/addresses.ts';
 
 export interface OutboundRequest {
   readonly method?: string;

@@ -62,4 +62,5 @@ export function unknownSentence({ name, origin, nearest }: UnknownName): string 
 }
 
 /** A text with what stands for user and password in an address left out. */
-export const withoutCredentials = (text: string) => text.replace(/\/\/\S*@/g, '//[secret]@');
+export const withoutCredentials = (text: string) =>
+  text.replace(/\/\/\S*@/g, '//[secret]@').replace(/^[^\s@/:]+:(?!\/\/)[^\s@]+@/, '[secret]@');

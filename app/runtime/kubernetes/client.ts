@@ -1,6 +1,7 @@
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
+import type { Fence } from '../runtime.ts';
 import type { Credentials, TlsIdentity } from './credentials.ts';
 import { at, textOf } from './fields.ts';
 import { createLanes, type Lane } from './lanes.ts';
@@ -13,6 +14,8 @@ export interface RequestOptions {
   /** The longest silence of the server. */
   readonly timeoutMs?: number;
   readonly lane?: Lane;
+  /** For requests that change something: looked at when nothing but the writing itself is left to do, at each try. */
+  readonly fence?: Fence | undefined;
 }
 
 /** An answer of the API server, refusals included; `body` is parsed JSON, or text where it is none. */
@@ -33,7 +36,8 @@ export interface Client {
   /**
    * One request. Every method used here may be repeated safely: GET, server-side apply, delete by uid; so what failed
    * before a byte of the answer came is tried again a few times.
-   * @throws Fault RUNTIME_UNAVAILABLE when no usable answer came; the signal's reason when it was aborted
+   * @throws Fault RUNTIME_UNAVAILABLE when no usable answer came, LEASE_LOST by the fence; the signal's reason when it
+   *   was aborted
    */
   request(method: Dispatcher.HttpMethod, path: string, options?: RequestOptions): Promise<Answer>;
   /**
@@ -51,6 +55,10 @@ export interface ClientOptions {
   readonly server: string;
   readonly credentials: Credentials;
   readonly clock: Clock;
+  /** The longest silence of the server where a request names none; 30 s by default. */
+  readonly timeoutMs?: number | undefined;
+  /** Which process asks, for the API server's audit log: `plinth/<agent>`. */
+  readonly agent?: string | undefined;
   /** Called once for each request on the wire; status 0: no answer. */
   onRequest(verb: string, status: number): void;
 }
@@ -64,6 +72,8 @@ const standardTimeoutMs = 30_000;
 /** A thin client: one pool of keep-alive connections over HTTP/1.1 for requests, one for streams. */
 export function createClient(options: ClientOptions): Client {
   const { cluster, credentials, clock, onRequest } = options;
+  const mostSilenceMs = options.timeoutMs ?? standardTimeoutMs;
+  const headersFor = createHeaders(credentials, options.agent);
   const { origin, prefix } = split(options.server);
   const lanes = createLanes({ clock, most: connections });
   const pools = createPools(origin, credentials);
@@ -72,9 +82,11 @@ export function createClient(options: ClientOptions): Client {
     new Fault('RUNTIME_UNAVAILABLE', { cluster, why, server: origin }, { cause });
 
   const send = async (method: Dispatcher.HttpMethod, path: string, asked: RequestOptions): Promise<Sent> => {
-    const timeoutMs = asked.timeoutMs ?? standardTimeoutMs;
-    const headers = await headersFor(credentials, asked.body === undefined ? undefined : (asked.contentType ?? json));
-    const answer = await pools.requests().request({
+    const timeoutMs = asked.timeoutMs ?? mostSilenceMs;
+    const headers = await headersFor(asked.body === undefined ? undefined : (asked.contentType ?? json));
+    await asked.fence?.look?.();
+    const pool = pools.requests();
+    const answer = await (asked.fence === undefined ? pool : pool.compose(behind(asked.fence))).request({
       method,
       path: prefix + path,
       headers,
@@ -110,7 +122,7 @@ export function createClient(options: ClientOptions): Client {
       try {
         const sent = await once(method, path, asked);
         if (sent.status === 401 && !last && (await credentials.refresh())) continue;
-        const why = unusable(sent);
+        const why = unusable(sent, path);
         if (why === undefined) return sent;
         if (last) throw unavailable(why);
         await clock.sleep(Math.min(sent.retryAfterMs, mostRetryAfterMs) + pauseMs, asked.signal);
@@ -128,8 +140,8 @@ export function createClient(options: ClientOptions): Client {
       const answer = await pools.streams().request({
         method: 'GET',
         path: prefix + path,
-        headers: await headersFor(credentials, undefined),
-        headersTimeout: standardTimeoutMs,
+        headers: await headersFor(undefined),
+        headersTimeout: mostSilenceMs,
         bodyTimeout: idleMs,
         signal,
       });
@@ -146,6 +158,26 @@ export function createClient(options: ClientOptions): Client {
 
   return { request, stream, close: () => pools.close() };
 }
+
+/**
+ * Looks at the fence when the connection stands and the request is about to be written to it: between asking and
+ * writing lies a connect, or a wait for a free connection, and meanwhile another replica may have taken over.
+ */
+const behind =
+  (fence: Fence): Dispatcher.DispatcherComposeInterceptor =>
+  (dispatch) =>
+  (options, handler) =>
+    dispatch(options, {
+      onRequestStart: (controller, context) => {
+        fence.assert();
+        handler.onRequestStart?.(controller, context);
+      },
+      onRequestUpgrade: (...said) => handler.onRequestUpgrade?.(...said),
+      onResponseStart: (...said) => handler.onResponseStart?.(...said),
+      onResponseData: (...said) => handler.onResponseData?.(...said),
+      onResponseEnd: (...said) => handler.onResponseEnd?.(...said),
+      onResponseError: (...said) => handler.onResponseError?.(...said),
+    });
 
 const json = 'application/json';
 
@@ -183,13 +215,16 @@ function createPools(origin: string, credentials: Credentials) {
   };
 }
 
-async function headersFor(credentials: Credentials, contentType: string | undefined): Promise<Record<string, string>> {
-  const headers: Record<string, string> = { accept: json, 'user-agent': 'plinth' };
-  if (contentType !== undefined) headers['content-type'] = contentType;
-  const asked = credentials.authorization();
-  const authorization = typeof asked === 'object' ? await asked : asked;
-  if (authorization !== undefined) headers.authorization = authorization;
-  return headers;
+function createHeaders(credentials: Credentials, agent: string | undefined) {
+  const userAgent = agent === undefined ? 'plinth' : `plinth/${agent}`;
+  return async (contentType: string | undefined): Promise<Record<string, string>> => {
+    const headers: Record<string, string> = { accept: json, 'user-agent': userAgent };
+    if (contentType !== undefined) headers['content-type'] = contentType;
+    const asked = credentials.authorization();
+    const authorization = typeof asked === 'object' ? await asked : asked;
+    if (authorization !== undefined) headers.authorization = authorization;
+    return headers;
+  };
 }
 
 /** Passes the bytes on; a break in the middle becomes a fault that says so. */
@@ -226,16 +261,25 @@ function retryAfterMs(headers: Record<string, string | string[] | undefined>): n
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
 }
 
+/** Groups that every cluster serves; those of extensions may be absent for good. */
+const builtIn = /^\/(api\/v1|apis\/(apps|autoscaling|batch|networking\.k8s\.io|policy|storage\.k8s\.io)\/)/;
+
 const isCrowded = (status: number) => status === 429 || status === 503 || status === 504;
 
 /** Why an answer says nothing about the object itself, or undefined. */
-function unusable({ status, body }: Answer): string | undefined {
+function unusable({ status, body }: Answer, path: string): string | undefined {
   const message = textOf(at(body, 'message')) || (typeof body === 'string' ? body.trim().slice(0, 200) : '');
   if (status === 429) return `it asks for fewer requests (429): ${message}`;
   if (status === 401) return 'it does not know our credentials (401); check the kubeconfig or the service account';
   // The API server answers 500 for an apply whose fields its schema does not know: that is a refusal.
   if (status === 500 && message.startsWith('failed to create typed patch object')) return undefined;
   if (status >= 500) return `it answers ${status}: ${message}`;
+  // JSON that cannot be read says nothing, whatever its status: an object without its label would look like another's.
+  if (typeof body === 'string' && body.startsWith('{')) return `its answer is cut off (${status})`;
+  // A Status would say that an object is not there. Without one, the group itself is not served: so it is while an API
+  // server begins, and taken for an answer it would mean that what we delete is gone already.
+  if (status === 404 && typeof body === 'string' && builtIn.test(path))
+    return 'it does not serve all built-in kinds (404)';
   return undefined;
 }
 
@@ -265,6 +309,7 @@ function codeOf(error: unknown): string {
 const pluralOf = (path: string) => /\/(?:namespaces\/[^/]+\/)?([a-z]+)(?:\/[^/?]+)?(?:\?|$)/.exec(path)?.[1] ?? path;
 
 function verbOf(method: string, path: string): string {
+  if (/\/events(\/|$)/.test(path)) return 'event';
   if (method === 'PATCH') return 'apply';
   if (method === 'DELETE') return 'delete';
   if (path.includes('watch=1')) return 'watch';

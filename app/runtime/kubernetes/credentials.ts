@@ -58,6 +58,17 @@ export async function userCredentials(
   return await fromReading(clock, rotates ? rereadAfterMs : Number.POSITIVE_INFINITY, () => readUser(cluster, user));
 }
 
+/**
+ * The user of a kubeconfig that is kept elsewhere than in a file; `read` gives it as it is now. Read again after a
+ * refusal, and whenever `refresh` is called.
+ */
+export async function keptCredentials(clock: Clock, read: () => Promise<KubeContext>): Promise<Credentials> {
+  return await fromReading(clock, Number.POSITIVE_INFINITY, async () => {
+    const { cluster, user } = await read();
+    return await readUser(cluster, user);
+  });
+}
+
 async function readUser(cluster: Fields, user: Fields): Promise<Reading> {
   const key = await pem(user, 'client-key');
   const tls = {

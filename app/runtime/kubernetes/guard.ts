@@ -2,7 +2,7 @@ import { type Allowance, annotations, type KubernetesObject, keyOf } from '../ru
 import { at, fieldsOf, listOf, textOf } from './fields.ts';
 import { podFault } from './guard-pods.ts';
 import { claimFault, isOwnSecret } from './guard-scope.ts';
-import { resourceOf } from './resources.ts';
+import { type Kinds, ownKinds } from './resources.ts';
 
 type Check = (object: KubernetesObject, scope: Allowance) => string | undefined;
 
@@ -10,16 +10,25 @@ type Check = (object: KubernetesObject, scope: Allowance) => string | undefined;
  * The apply door: why an object is not applied, in words that follow "Plinth does not apply X:", or undefined. It knows
  * nothing of synth and trusts no manifest: what publish made passes, a forged one gets nowhere.
  */
-export function refusedBecause(object: KubernetesObject, scope: Allowance): string | undefined {
+export function refusedBecause(
+  object: KubernetesObject,
+  scope: Allowance,
+  kinds: Kinds = ownKinds,
+): string | undefined {
   const { apiVersion, kind } = object;
-  const resource = resourceOf(object);
-  if (resource === undefined) return `${apiVersion} ${kind} is not a kind that a project may have`;
+  const resource = kinds.resourceOf(object);
+  if (resource === undefined || (resource.custom === true && !isListed(object, scope)))
+    return `${apiVersion} ${kind} is not a kind that a project may have`;
   const { namespace, name } = keyOf(object);
   if (resource.namespaced && namespace !== scope.namespace)
     return `it is for namespace ${namespace || '(none)'}, the project's is ${scope.namespace}`;
   if (!resource.namespaced && name !== scope.namespace) return `the project's only namespace is ${scope.namespace}`;
-  return metadataFault(object) ?? checks[kind]?.(object, scope);
+  return metadataFault(object) ?? (resource.custom === true ? undefined : checks[kind]?.(object, scope));
 }
+
+/** Kinds of other operators are the environment's to allow; what their operators do with them is theirs. */
+const isListed = ({ apiVersion, kind }: KubernetesObject, { kinds = [] }: Allowance): boolean =>
+  kinds.some((one) => one.apiVersion === apiVersion && one.kind === kind);
 
 /** Kinds without an entry are harmless in any form: they say nothing about who may do what. */
 const checks: Readonly<Record<string, Check>> = {

@@ -17,7 +17,32 @@ export interface KubeContext {
  * @throws Error whose message says what is missing
  */
 export async function readKubeconfig(paths: readonly string[]): Promise<KubeContext> {
-  const files = await Promise.all(paths.map(readOne));
+  return contextOf(await Promise.all(paths.map(readOne)));
+}
+
+/**
+ * The same of a kubeconfig that somebody handed over as text, such as in a secret. It runs no program and names no file:
+ * those would be ours.
+ * @throws Error whose message says what is wrong, and nothing of what stands there beside names of fields
+ */
+export function parseKubeconfig(text: string): KubeContext {
+  const context = contextOf([fieldsOf(parsed(text))]);
+  const { cluster, user } = context;
+  const wrong = refusedFields.find((field) => cluster[field] !== undefined || user[field] !== undefined);
+  if (wrong !== undefined) throw new Error(`it holds ${wrong}; ${insteadOf(wrong)}`);
+  return context;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    // The parser's own words show the text around the fault, which may be a token.
+    throw new Error('it is not YAML');
+  }
+}
+
+function contextOf(files: readonly Fields[]): KubeContext {
   const context = files.map((file) => textOf(file['current-context'])).find((name) => name !== '');
   if (context === undefined) throw new Error('it has no current-context');
   const chosen = pick(files, 'contexts', 'context', context);
@@ -38,6 +63,14 @@ async function readOne(path: string): Promise<Fields> {
 }
 
 const pathFields = ['certificate-authority', 'client-certificate', 'client-key', 'tokenFile'];
+const refusedFields = [...pathFields, 'exec', 'auth-provider', 'proxy-url'];
+
+function insteadOf(field: string): string {
+  if (field === 'proxy-url') return 'clusters are reached without a proxy';
+  if (field === 'exec' || field === 'auth-provider')
+    return 'no program is run for it: give it the token of a service account, or a client certificate';
+  return field === 'tokenFile' ? 'put the token itself there as token' : `put the content there as ${field}-data`;
+}
 
 const absolute =
   (folder: string) =>

@@ -7,12 +7,22 @@ import { type KubernetesObject, labels, type Runtime, type RuntimeEvents, type R
 import { applyObject } from './apply.ts';
 import { createClient } from './client.ts';
 import type { Cluster } from './connect.ts';
+import { createEventWriter } from './events.ts';
 import { refusedBecause } from './guard.ts';
 import { readLog } from './logs.ts';
 import { createIndex, type Index, type Sink } from './observe.ts';
+import { foreignFieldsOf } from './owners.ts';
 import { refusal } from './refusal.ts';
 import { removeObject } from './remove.ts';
-import { objectPath, podResource, type Resource, resources, storageClassResource } from './resources.ts';
+import {
+  type CustomResource,
+  createKinds,
+  type Kinds,
+  kindText,
+  podResource,
+  type Resource,
+  storageClassResource,
+} from './resources.ts';
 import { type WatchState, watchKind } from './watch.ts';
 
 export interface KubernetesOptions {
@@ -21,11 +31,17 @@ export interface KubernetesOptions {
   readonly installation: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly metrics: Pick<Metrics, 'apiCalls'>;
+  readonly metrics: Pick<Metrics, 'apiCalls' | 'applySeconds'>;
   /** Keys the digests of Secrets, which are stored: the same at each start. */
   readonly digestKey: Secret<Buffer>;
+  /** Kinds of other operators that objects may have. */
+  readonly kinds?: readonly CustomResource[] | undefined;
   /** How long a watch may be silent. The API server sends a bookmark about once a minute. */
   readonly watchIdleMs?: number;
+  /** The longest silence of the API server in a request; 30 s by default. */
+  readonly requestTimeoutMs?: number;
+  /** Id of this process, as the API server's audit log shows it. */
+  readonly agent?: string | undefined;
 }
 
 const standardIdleMs = 90_000;
@@ -34,21 +50,25 @@ const standardIdleMs = 90_000;
 export function createKubernetesRuntime(options: KubernetesOptions): Runtime {
   const { cluster, installation, clock, metrics } = options;
   const log = options.log.child({ cluster: cluster.name });
+  const kinds = createKinds(options.kinds);
   const client = createClient({
     cluster: cluster.name,
     server: cluster.server,
     credentials: cluster.credentials,
     clock,
+    timeoutMs: options.requestTimeoutMs,
+    agent: options.agent,
     onRequest: (verb, status) => metrics.apiCalls.inc({ cluster: cluster.name, verb, status }),
   });
   let events: RuntimeEvents = { changed: () => {}, state: () => {} };
-  const index = createIndex((namespace) => events.changed(namespace), options.digestKey);
-  const doors = { client, index, installation };
-  const standing = createStanding((state) => {
+  const index = createIndex((namespace) => events.changed(namespace), options.digestKey, kinds.ruleOf);
+  const doors = { client, index, installation, kinds };
+  const eventWriter = createEventWriter({ client, index, clock, log });
+  const standing = createStanding(kinds, (state) => {
     log[state.connected ? 'info' : 'warn']({ ...state }, 'the cluster is in another state');
     events.state(state);
   });
-  let watches: readonly Loop[] = [];
+  let watches: ReadonlyMap<string, Loop> = new Map();
 
   const watch = ({ resource, selector, sink }: Watched): Loop =>
     watchKind({
@@ -61,7 +81,7 @@ export function createKubernetesRuntime(options: KubernetesOptions): Runtime {
       idleMs: options.watchIdleMs ?? standardIdleMs,
       report: (state) => {
         const better = standing.report(resource, state);
-        if (better) for (const other of watches) other.wake();
+        if (better) for (const other of watches.values()) other.wake();
       },
     });
 
@@ -69,19 +89,41 @@ export function createKubernetesRuntime(options: KubernetesOptions): Runtime {
     kind: 'kubernetes',
     start: (given) => {
       events = given;
-      watches = watchedKinds(index, installation).map(watch);
+      watches = new Map(
+        watchedKinds(index, installation, kinds).map((watched) => [kindText(watched.resource), watch(watched)]),
+      );
     },
     stop: async () => {
-      await Promise.all(watches.map((loop) => loop.stop()));
+      await Promise.all([...watches.values()].map((loop) => loop.stop()));
       await client.close();
     },
     state: () => standing.state(),
     observed: (namespace) => index.observed(namespace),
-    refusedBecause,
-    apply: async (object, applied = {}) => await applyObject(doors, object, applied),
-    remove: async (object, signal) => await removeObject(doors, object, signal),
+    unseenBecause: (key) =>
+      kinds.resourceOf(key) === undefined
+        ? 'environment.yaml does not list its kind'
+        : standing.isUnseen(key)
+          ? 'the cluster does not serve its kind, or does not show it to us'
+          : undefined,
+    refusedBecause: (object, allowance) => refusedBecause(object, allowance, kinds),
+    apply: async (object, applied = {}) => {
+      const stopTimer = metrics.applySeconds.startTimer({ cluster: cluster.name });
+      let outcome = 'failed';
+      try {
+        const live = await applyObject(doors, object, applied);
+        outcome = 'applied';
+        // The cluster has this kind by now: its watch need not wait until it looks again.
+        if (standing.isAbsent(object)) watches.get(kindText(object))?.wake();
+        return live;
+      } finally {
+        stopTimer({ outcome });
+      }
+    },
+    remove: async (object, removed = {}) => await removeObject(doors, object, removed),
+    foreignFields: async (object, signal) => await foreignFieldsOf(doors, object, signal),
+    tell: eventWriter.tell,
     read: async (key, signal) => {
-      const answer = await client.request('GET', objectPath(key), { signal, lane: 'urgent' });
+      const answer = await client.request('GET', kinds.objectPath(key), { signal, lane: 'urgent' });
       if (answer.status === 404) return undefined;
       if (answer.status >= 300) throw refusal(key, answer);
       // The API server answers a GET of one object with that object.
@@ -97,7 +139,7 @@ interface Watched {
   readonly sink: Sink;
 }
 
-function watchedKinds(index: Index, installation: string): readonly Watched[] {
+function watchedKinds(index: Index, installation: string, { resources }: Kinds): readonly Watched[] {
   const selector = `${labels.installation}=${installation}`;
   return [
     ...resources.map((resource) => ({ resource, selector, sink: index.objects(resource) })),
@@ -107,8 +149,8 @@ function watchedKinds(index: Index, installation: string): readonly Watched[] {
 }
 
 /** Sums the watches up: connected when none fails, complete when every kind has been listed. */
-function createStanding(changed: (state: RuntimeState) => void) {
-  const kinds = new Map<string, { state: WatchState; complete: boolean }>();
+function createStanding({ resources }: Kinds, changed: (state: RuntimeState) => void) {
+  const kinds = new Map<string, { state: WatchState; complete: boolean; unseen: boolean }>();
   const count = resources.length + 2;
   let now: RuntimeState = { connected: false, complete: false, reason: 'connecting' };
 
@@ -126,17 +168,21 @@ function createStanding(changed: (state: RuntimeState) => void) {
 
   return {
     state: () => now,
+    isAbsent: (kind: Pick<Resource, 'apiVersion' | 'kind'>) => kinds.get(kindText(kind))?.state.kind === 'absent',
+    /** True from when a kind is found absent until all of it has been listed again. */
+    isUnseen: (kind: Pick<Resource, 'apiVersion' | 'kind'>) => kinds.get(kindText(kind))?.unseen === true,
     /** True when a kind works again that had failed: the others should try at once. */
     report: (resource: Resource, state: WatchState): boolean => {
-      const before = kinds.get(resource.kind);
+      const before = kinds.get(kindText(resource));
       const complete =
         state.kind === 'following' || state.kind === 'absent' || (state.kind === 'failed' && before?.complete === true);
-      kinds.set(resource.kind, { state, complete });
+      const unseen = state.kind === 'absent' || (state.kind !== 'following' && before?.unseen === true);
+      kinds.set(kindText(resource), { state, complete, unseen });
       const next = sum();
       if (next.connected !== now.connected || next.complete !== now.complete || next.reason !== now.reason) {
         now = next;
         changed(now);
-      }
+      } else if (before !== undefined && before.unseen !== unseen) changed(now);
       return before?.state.kind === 'failed' && (state.kind === 'following' || state.kind === 'absent');
     },
   };

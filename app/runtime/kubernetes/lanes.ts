@@ -20,6 +20,10 @@ const reserve = 4;
 const patientMs = 100;
 /** How much longer than usual a request may take before the server counts as crowded. */
 const crowded = 8;
+/** How much longer before its other clients feel us: they wait in the same queues. */
+const felt = 3;
+/** So many at once keep a server busy, whatever they take; what is merely felt brings no fewer. */
+const calm = 12;
 
 interface Waiter {
   start(): void;
@@ -27,13 +31,14 @@ interface Waiter {
 
 /**
  * Adaptive concurrency, additive increase and multiplicative decrease: as many requests at once as the server takes
- * without slowing down. No fixed rate, no sleep: a request waits only for a place.
+ * without slowing down, for us and for its other clients. No fixed rate, no sleep: a request waits only for a place.
  */
 export function createLanes({ clock, most }: { clock: Clock; most: number }): Lanes {
   let limit = Math.min(first, most - reserve);
   let active = 0;
   let answers = 0;
   let slow = 0;
+  let long = 0;
   let saturated = false;
   let restUntilMs = 0;
   const usualMs = new Map<string, number>();
@@ -45,6 +50,7 @@ export function createLanes({ clock, most }: { clock: Clock; most: number }): La
   const begin = () => {
     answers = 0;
     slow = 0;
+    long = 0;
     saturated = false;
   };
 
@@ -57,16 +63,18 @@ export function createLanes({ clock, most }: { clock: Clock; most: number }): La
     begin();
   };
 
-  const isSlow = (kind: string, tookMs: number): boolean => {
+  const compare = (kind: string, tookMs: number): void => {
     const usual = usualMs.get(kind) ?? tookMs;
     // Falls at once and rises over thousands of answers: a change of the server is learned, congestion is not.
-    usualMs.set(kind, Math.min(tookMs, usual * 1.001));
-    return tookMs > patientMs && tookMs > usual * crowded;
+    usualMs.set(kind, Math.min(tookMs, usual * 1.0001));
+    if (tookMs > usual * felt) long += 1;
+    if (tookMs > patientMs && tookMs > usual * crowded) slow += 1;
   };
 
   const judge = () => {
     if (answers < limit) return;
     if (slow * 2 > answers) shrink(0.8);
+    else if (long * 2 > answers) limit = Math.max(Math.min(limit, calm), Math.floor(limit * 0.9));
     else if (saturated) limit = Math.min(most - reserve, limit + 2);
     begin();
   };
@@ -84,7 +92,7 @@ export function createLanes({ clock, most }: { clock: Clock; most: number }): La
       active -= 1;
       answers += 1;
       if (outcome === 'throttled') shrink(0.5);
-      if (outcome === 'answered' && isSlow(kind, tookMs)) slow += 1;
+      if (outcome === 'answered') compare(kind, tookMs);
       judge();
       for (const lane of ['urgent', 'bulk'] as const)
         while (waiting[lane].length > 0 && free(lane)) {

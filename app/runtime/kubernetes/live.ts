@@ -1,5 +1,6 @@
 import type { Secret } from '#base/secret.ts';
-import { type LiveObject, labels } from '../runtime.ts';
+import { annotations, type LiveObject, labels } from '../runtime.ts';
+import { customHealth, type HealthRule } from './custom-health.ts';
 import { at, textOf } from './fields.ts';
 import { type BindingModes, healthOf } from './health.ts';
 import { ownedDigest } from './owned.ts';
@@ -13,9 +14,11 @@ export function liveObject(
   object: unknown,
   bindingModes: BindingModes,
   digestKey?: Secret<Buffer>,
+  rule?: HealthRule,
 ): LiveObject {
   const metadata = at(object, 'metadata');
   const installation = at(metadata, 'labels', labels.installation);
+  const epoch = epochOf(object);
   return {
     key: {
       apiVersion: kind.apiVersion,
@@ -26,8 +29,22 @@ export function liveObject(
     uid: textOf(at(metadata, 'uid')),
     resourceVersion: textOf(at(metadata, 'resourceVersion')),
     ownedDigest: ownedDigest(object, kind.kind === 'Secret' ? digestKey : undefined),
-    health: healthOf(kind.kind, object, bindingModes),
+    health: rule === undefined ? healthOf(kind.kind, object, bindingModes) : customHealth(object, rule),
     deleting: at(metadata, 'deletionTimestamp') !== undefined,
     installation: typeof installation === 'string' ? installation : undefined,
+    // Most objects carry neither, and are kept in memory by the thousand.
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(isKept(metadata) ? { keep: true } : {}),
   };
 }
+
+/** The epoch of the lease under which an object was created; undefined where none was noted. */
+export function epochOf(object: unknown): number | undefined {
+  const text = textOf(at(object, 'metadata', 'annotations', annotations.epoch));
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+const isKept = (metadata: unknown): boolean =>
+  textOf(at(metadata, 'annotations', annotations.policy))
+    .split(',')
+    .some((policy) => policy.trim() === 'keep');

@@ -3,7 +3,7 @@ import type { LiveObject, ObjectKey } from '../runtime.ts';
 import { at, textOf } from './fields.ts';
 import { healthOf } from './health.ts';
 import { liveObject } from './live.ts';
-import type { Resource } from './resources.ts';
+import { type Kinds, kindText, type Resource } from './resources.ts';
 import { type Trouble, troubleOf, withTroubles } from './trouble.ts';
 
 /** Takes what one kind's watch says. A complete listing stands between `begin` and `end`; what it lacks is forgotten. */
@@ -55,37 +55,42 @@ interface Progress {
 /** Decimal counters of any length, compared without becoming numbers. */
 export const isNewer = (a: string, b: string) => a.length > b.length || (a.length === b.length && a > b);
 
-const flightName = (key: ObjectKey) => `${home(key)}/${entryName(key)}`;
-const entryName = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;
+const flightName = (key: ObjectKey) => `${home(key)}/${kindText(key)}/${key.name}`;
 /** A Namespace is filed with the objects inside it. */
 const home = ({ kind, namespace, name }: ObjectKey) => (kind === 'Namespace' ? name : namespace);
 
 /** Keeps, per object, a key, uid, version, digest and health; per pod, only what is wrong with it. */
-export function createIndex(changed: (namespace: string) => void, digestKey?: Secret<Buffer>): Index {
-  const spaces = new Map<string, Map<string, Entry>>();
+export function createIndex(
+  changed: (namespace: string) => void,
+  digestKey?: Secret<Buffer>,
+  ruleOf: Kinds['ruleOf'] = () => undefined,
+): Index {
+  const spaces: Spaces = new Map();
   const troubles = new Map<string, Map<string, Trouble>>();
   const modes = new Map<string, string>();
   const progress = new Map<string, Progress>();
   const flights = new Map<string, { count: number; muted: boolean }>();
+  const slimmed = createSlimming();
 
   const progressOf = (kind: string) => {
     const known = progress.get(kind) ?? { newest: '', listed: undefined };
     progress.set(kind, known);
     return known;
   };
-  const read: Index['read'] = (kind, body) => liveObject(kind, body, modes, digestKey);
-  const entryOf = (key: ObjectKey) => spaces.get(home(key))?.get(entryName(key));
+  const read: Index['read'] = (kind, body) => liveObject(kind, body, modes, digestKey, ruleOf(kind));
+  const entryOf = (key: ObjectKey) => spaces.get(home(key))?.find(isAt(key));
 
   const store = (live: LiveObject, body: unknown, from: 'applied' | 'shown') => {
-    const space = spaces.get(home(live.key)) ?? new Map<string, Entry>();
-    spaces.set(home(live.key), space);
-    const entry = space.get(entryName(live.key)) ?? { live, claim: undefined };
-    const news = !space.has(entryName(live.key)) || differs(entry.live, live);
-    entry.live = live;
+    const space = spaces.get(home(live.key)) ?? [];
+    if (space.length === 0) spaces.set(home(live.key), space);
+    const known = space.find(isAt(live.key));
+    const news = known === undefined || differs(known.live, live);
+    const entry = known ?? { live, claim: undefined };
+    if (known === undefined) space.push(entry);
+    entry.live = slimmed(live, known?.live ?? space[0]?.live);
     entry.claim =
       live.key.kind === 'PersistentVolumeClaim' && at(body, 'status', 'phase') !== 'Bound' ? slim(body) : undefined;
-    space.set(entryName(live.key), entry);
-    progressOf(live.key.kind).listed?.set(entry, from);
+    progressOf(kindText(live.key)).listed?.set(entry, from);
     if (news && from === 'shown') tell(live.key);
   };
 
@@ -97,8 +102,10 @@ export function createIndex(changed: (namespace: string) => void, digestKey?: Se
 
   const forget = (key: ObjectKey) => {
     const space = spaces.get(home(key));
-    if (space?.delete(entryName(key)) !== true) return;
-    if (space.size === 0) spaces.delete(home(key));
+    const at = space?.findIndex(isAt(key)) ?? -1;
+    if (space === undefined || at === -1) return;
+    space.splice(at, 1);
+    if (space.length === 0) spaces.delete(home(key));
     tell(key);
   };
 
@@ -112,7 +119,7 @@ export function createIndex(changed: (namespace: string) => void, digestKey?: Se
       answered: (live, body) => {
         answer = live;
         const before = entryOf(key)?.live;
-        const { newest } = progressOf(key.kind);
+        const { newest } = progressOf(kindText(key));
         // An answer that the watch has overtaken says nothing: the object has changed, or is gone already.
         const overtaken =
           before === undefined
@@ -134,14 +141,44 @@ export function createIndex(changed: (namespace: string) => void, digestKey?: Se
     find: (key) => entryOf(key)?.live,
     observed: (namespace) => {
       const unwell = [...(troubles.get(namespace)?.values() ?? [])];
-      return [...(spaces.get(namespace)?.values() ?? [])].map(({ live }) => withPods(live, unwell));
+      return (spaces.get(namespace) ?? []).map(({ live }) => withPods(live, unwell));
     },
     read,
     flight,
     objects: (resource) =>
-      objectSink({ resource, progress: progressOf(resource.kind), read, spaces, entryOf, store, forget }),
+      objectSink({ resource, progress: progressOf(kindText(resource)), read, spaces, entryOf, store, forget }),
     pods: () => podSink(troubles, changed),
     storageClasses: () => classSink(modes, spaces, changed),
+  };
+}
+
+/** The objects of each namespace: few, so a list is smaller than a map and as fast. */
+type Spaces = Map<string, Entry[]>;
+
+const isAt =
+  ({ apiVersion, kind, name }: ObjectKey) =>
+  ({ live: { key } }: Entry) =>
+    key.name === name && key.kind === kind && key.apiVersion === apiVersion;
+
+const healthy: LiveObject['health'] = { state: 'healthy', reason: '' };
+
+/**
+ * Makes copies that share what they can: the key of the same object before, the namespace of a neighbour, the texts
+ * that all objects have alike. Each object of JSON brings its own copy of every text.
+ */
+function createSlimming(): (live: LiveObject, other: LiveObject | undefined) => LiveObject {
+  let installation: string | undefined;
+  return (live, other) => {
+    if (live.installation !== installation) installation = live.installation;
+    const isSame =
+      other !== undefined && kindText(other.key) === kindText(live.key) && other.key.name === live.key.name;
+    const namespace = other?.key.namespace === live.key.namespace ? other.key.namespace : live.key.namespace;
+    return {
+      ...live,
+      key: isSame ? other.key : { ...live.key, namespace },
+      health: live.health.state === 'healthy' && live.health.reason === '' ? healthy : live.health,
+      installation,
+    };
   };
 }
 
@@ -149,7 +186,7 @@ interface ObjectDoors {
   readonly resource: Resource;
   readonly progress: Progress;
   readonly read: Index['read'];
-  readonly spaces: ReadonlyMap<string, ReadonlyMap<string, Entry>>;
+  readonly spaces: Spaces;
   entryOf(key: ObjectKey): Entry | undefined;
   store(live: LiveObject, body: unknown, from: 'shown'): void;
   forget(key: ObjectKey): void;
@@ -159,12 +196,23 @@ function objectSink({ resource, progress, read, spaces, entryOf, store, forget }
   const reached = (version: string) => {
     if (isNewer(version, progress.newest)) progress.newest = version;
   };
+  const isKnown = (object: unknown): boolean => {
+    const metadata = at(object, 'metadata');
+    const version = textOf(at(metadata, 'resourceVersion'));
+    const [namespace, name] = [textOf(at(metadata, 'namespace')), textOf(at(metadata, 'name'))];
+    const known = entryOf({ apiVersion: resource.apiVersion, kind: resource.kind, namespace, name })?.live;
+    if (known?.resourceVersion !== version || known.uid !== textOf(at(metadata, 'uid'))) return false;
+    reached(version);
+    return true;
+  };
   return {
     begin: () => {
       progress.listed = new Map();
       progress.newest = '';
     },
     put: (object) => {
+      // Mostly our own echo: what an answer said already is not digested once more.
+      if (progress.listed === undefined && isKnown(object)) return;
       const live = read(resource, object);
       reached(live.resourceVersion);
       const known = entryOf(live.key);
@@ -184,8 +232,8 @@ function objectSink({ resource, progress, read, spaces, entryOf, store, forget }
       progress.listed = undefined;
       if (listed === undefined) return;
       for (const space of [...spaces.values()])
-        for (const entry of [...space.values()])
-          if (entry.live.key.kind === resource.kind && !listed.has(entry)) forget(entry.live.key);
+        for (const entry of [...space])
+          if (kindText(entry.live.key) === kindText(resource) && !listed.has(entry)) forget(entry.live.key);
     },
     reached,
   };
@@ -232,16 +280,12 @@ function podSink(troubles: Map<string, Map<string, Trouble>>, changed: (namespac
 }
 
 /** A claim may be known before its class is; it is looked at again when classes change. */
-function classSink(
-  modes: Map<string, string>,
-  spaces: ReadonlyMap<string, ReadonlyMap<string, Entry>>,
-  changed: (namespace: string) => void,
-): Sink {
+function classSink(modes: Map<string, string>, spaces: Spaces, changed: (namespace: string) => void): Sink {
   let listed: Set<string> | undefined;
   const review = () => {
     if (listed !== undefined) return;
     for (const [namespace, space] of spaces)
-      for (const entry of space.values()) {
+      for (const entry of space) {
         if (entry.claim === undefined) continue;
         const health = healthOf(entry.live.key.kind, entry.claim, modes);
         if (health.state === entry.live.health.state && health.reason === entry.live.health.reason) continue;

@@ -52,7 +52,7 @@ function collect(owned: Readonly<Record<string, unknown>>, live: unknown, parts:
  * One step of a managedFields path: `f:name` a field, `k:{…}` the list item with these keys, `v:…` the item of a set,
  * `i:…` an item by index.
  */
-function step(live: unknown, key: string): unknown {
+export function step(live: unknown, key: string): unknown {
   const rest = key.slice(2);
   switch (key.charCodeAt(0)) {
     case 102: // f

@@ -18,20 +18,36 @@ export function causesOf(body: unknown): readonly Cause[] {
   }));
 }
 
-/** What the API server says is wrong with an object, as a fault. */
+/**
+ * What the API server says is wrong with an object, as a fault. Some refusals differ in their text only; it is read
+ * here, at the edge, and nowhere else.
+ */
 export function refusal(key: ObjectKey, { status, body }: Answer): Fault {
   const object = objectText(key);
   const causes = causesOf(body);
   const message = textOf(at(body, 'message')) || String(body).trim();
+  const why = withoutStop(message);
   if (causes.some(({ reason }) => reason === 'NamespaceTerminating') || namespaceMissing(key, status, body))
     return new Fault('NAMESPACE_TERMINATING', { namespace: key.namespace });
   if (status === 404 && textOf(at(body, 'kind')) !== 'Status')
-    return new Fault('OBJECT_REFUSED', { object, why: `the cluster has no ${key.apiVersion} ${key.kind}` });
-  if (status === 409) return new Fault('OBJECT_CONFLICT', { object, why: withoutStop(message) });
+    return new Fault('KIND_MISSING', { object, kind: `${key.apiVersion} ${key.kind}` });
+  if (status === 409) return new Fault('OBJECT_CONFLICT', { object, why });
+  if (status === 403 && message.includes('exceeded quota:')) return new Fault('QUOTA_EXCEEDED', { object, why });
   const fields = [...new Set(causes.map(({ field }) => field).filter((field) => field !== ''))];
-  const immutable = status === 422 && message.includes('field is immutable');
-  return new Fault('OBJECT_REFUSED', { object, why: withoutStop(message), status, fields, immutable });
+  const immutable = status === 422 && immutableTexts.some((text) => message.includes(text));
+  if (!immutable && (status === 403 || / denied the request/.test(message)))
+    return new Fault('OBJECT_DENIED', { object, why, status });
+  return new Fault('OBJECT_REFUSED', { object, why, status, fields, immutable });
 }
+
+/** How the API server says that a living object cannot be changed so, though a new one could be. */
+const immutableTexts = [
+  'field is immutable',
+  'may not change once set',
+  'updates to statefulset spec for fields other than',
+  'spec is immutable after creation except',
+  'field can not be less than',
+];
 
 /** A namespace that another actor removed between two of our requests is made anew by the next run. */
 function namespaceMissing(key: ObjectKey, status: number, body: unknown): boolean {

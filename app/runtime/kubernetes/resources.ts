@@ -1,5 +1,6 @@
 import { Fault } from '#base/errors.ts';
 import type { ObjectKey } from '../runtime.ts';
+import type { HealthRule } from './custom-health.ts';
 
 /** Where the objects of a kind live in the API. */
 export interface Resource {
@@ -9,10 +10,31 @@ export interface Resource {
   readonly namespaced: boolean;
   /** The kind comes with an extension: a cluster without it is still a good cluster. */
   readonly extension?: boolean;
+  /** Another operator's kind: the cluster may lack it, or refuse us to look at it, and the rest goes on. */
+  readonly custom?: boolean;
 }
 
-/** The closed list of kinds that Plinth applies; a static table, so that nothing is ever discovered or guessed. */
-export const resources: readonly Resource[] = [
+/** A kind of another operator, as an environment lists it. */
+export interface CustomResource extends Pick<Resource, 'apiVersion' | 'kind' | 'plural'> {
+  readonly health?: HealthRule | undefined;
+}
+
+/** Every kind that is applied and watched in one cluster. */
+export interface Kinds {
+  readonly resources: readonly Resource[];
+  /** The row of an object's kind, or undefined where Plinth does not apply such objects. */
+  resourceOf(key: Pick<ObjectKey, 'apiVersion' | 'kind'>): Resource | undefined;
+  /** How the health of a kind that is not Kubernetes' own is told; undefined: as for every kind. */
+  ruleOf(key: Pick<ObjectKey, 'apiVersion' | 'kind'>): HealthRule | undefined;
+  /**
+   * The path of one object.
+   * @throws Fault OBJECT_NOT_ALLOWED for a kind outside the list, a missing or unexpected namespace, or a name that is none.
+   */
+  objectPath(key: ObjectKey): string;
+}
+
+/** The closed list of Plinth's own kinds; a static table, so that nothing is ever discovered or guessed. */
+const ownResources: readonly Resource[] = [
   { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false },
   { apiVersion: 'v1', kind: 'ResourceQuota', plural: 'resourcequotas', namespaced: true },
   { apiVersion: 'v1', kind: 'LimitRange', plural: 'limitranges', namespaced: true },
@@ -54,11 +76,28 @@ export const storageClassResource: Resource = {
   namespaced: false,
 };
 
-const byKind = new Map(resources.map((resource) => [`${resource.apiVersion} ${resource.kind}`, resource]));
+/** `apps/v1 Deployment`. */
+export const kindText = ({ apiVersion, kind }: Pick<ObjectKey, 'apiVersion' | 'kind'>) => `${apiVersion} ${kind}`;
 
-/** The row of an object's kind, or undefined where Plinth does not apply such objects. */
-export const resourceOf = (key: Pick<ObjectKey, 'apiVersion' | 'kind'>): Resource | undefined =>
-  byKind.get(`${key.apiVersion} ${key.kind}`);
+/** Plinth's own kinds and those of other operators that are listed. */
+export function createKinds(custom: readonly CustomResource[] = []): Kinds {
+  const rules = new Map(custom.map((kind) => [kindText(kind), kind.health ?? {}]));
+  const listed = custom.map(({ apiVersion, kind, plural }): Resource => {
+    return { apiVersion, kind, plural, namespaced: true, extension: true, custom: true };
+  });
+  const resources = [...ownResources, ...listed];
+  const byKind = new Map(resources.map((resource) => [kindText(resource), resource]));
+  const resourceOf: Kinds['resourceOf'] = (key) => byKind.get(kindText(key));
+  return {
+    resources,
+    resourceOf,
+    ruleOf: (key) => rules.get(kindText(key)),
+    objectPath: (key) => pathOf(key, resourceOf(key)),
+  };
+}
+
+/** Plinth's own kinds alone. */
+export const ownKinds: Kinds = createKinds();
 
 /** `/api/v1/pods`, or `/apis/apps/v1/deployments`, over all namespaces or within one. */
 export function collectionPath(resource: Resource, namespace = ''): string {
@@ -67,12 +106,7 @@ export function collectionPath(resource: Resource, namespace = ''): string {
   return `${root}/${resource.apiVersion}${scope}/${resource.plural}`;
 }
 
-/**
- * The path of one object.
- * @throws Fault OBJECT_NOT_ALLOWED for a kind outside the list, a missing or unexpected namespace, or a name that is none.
- */
-export function objectPath(key: ObjectKey): string {
-  const resource = resourceOf(key);
+function pathOf(key: ObjectKey, resource: Resource | undefined): string {
   const object = `${key.kind} ${key.name}`;
   if (resource === undefined)
     throw new Fault('OBJECT_NOT_ALLOWED', { object, why: `${key.apiVersion} ${key.kind} is not one of its kinds` });

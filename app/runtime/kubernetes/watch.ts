@@ -190,6 +190,7 @@ function reasonOf(error: unknown): string {
 function refusedBecause(resource: Resource, { status, body }: Answer): Error {
   const message = textOf(at(body, 'message')) || String(body).trim();
   if (status === 404 && resource.extension === true) return new Absent(message);
+  if (status === 403 && resource.custom === true) return new Absent(message);
   if (status === 410) return new Expired(message);
   return new Error(`watching ${resource.plural} is refused (${status}): ${message}`);
 }

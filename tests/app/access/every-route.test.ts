@@ -63,6 +63,19 @@ const mayPass: Readonly<Record<string, string>> = {
   getVaultFolder: 'AET',
   putVaultFolder: 'AT',
   deleteVaultFolder: 'AT',
+  // Switches
+  listSwitches: 'AEVCFTMR',
+  putEnvironmentSwitch: 'AT',
+  deleteEnvironmentSwitch: 'AT',
+  putTeamSwitch: 'AT',
+  deleteTeamSwitch: 'AT',
+  listProjectSwitches: 'AEVCTR',
+  putProjectSwitch: 'AET',
+  deleteProjectSwitch: 'AET',
+  // Signatures
+  acceptRevision: 'AT',
+  // Notifications
+  listDeliveries: 'AT',
   // Oneself
   getMe: 'AEVCFTNMR',
   putPassword: 'AEVCF',
@@ -130,6 +143,8 @@ const mayPass: Readonly<Record<string, string>> = {
   getSamlMetadata: 'public',
   // Audit
   listAudit: 'ACTS',
+  // Webhooks: each delivery proves itself by its signature
+  receiveGitWebhook: 'public',
   // Signing in
   signIn: 'public',
   signUp: 'public',
@@ -185,6 +200,7 @@ const examples: Readonly<Record<string, string>> = {
   team: 'shop',
   project: 'web',
   container: 'web',
+  action: 'apply',
   name: 'API_KEY',
   user: `usr_${'0'.repeat(26)}`,
   token: `tok_${'0'.repeat(26)}`,

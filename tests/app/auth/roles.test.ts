@@ -88,3 +88,15 @@ test('what is missing is named, in the order of the table', () => {
   expect(missingFor(caller, { 'project:read': 'team' }, 'all')).toEqual(['project:read']);
   expect(missingFor(administrator, builtInRoles.admin, 'all')).toEqual([]);
 });
+
+test('orders for a whole environment are the administrator’s; who may give them in a team gives them there alone', () => {
+  const whole = { reach: 'organization', environment: 'local' } as const;
+  expect(authorise(administrator, 'environment:write', whole)).toBe(true);
+  expect(authorise(editorOf('shop'), 'environment:write', place)).toBe(false);
+  const leader: Caller = { ...administrator, may: new Map([['environment:write', ['shop']]]) };
+  expect(authorise(leader, 'environment:write', place)).toBe(true);
+  expect(authorise(leader, 'environment:write', { ...place, team: 'blog' })).toBe(false);
+  expect(authorise(leader, 'environment:write', whole)).toBe(false);
+  const bound: Caller = { ...administrator, environments: ['dev'] };
+  expect(authorise(bound, 'environment:write', whole)).toBe(false);
+});

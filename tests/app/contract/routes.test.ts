@@ -20,10 +20,10 @@ test('the parameters of a path are those that are parsed', () => {
   }
 });
 
-test('every permission belongs to the closed list, and only signing in and the system are public', () => {
+test('every permission belongs to the closed list, and only signing in, webhooks and the system are public', () => {
   const invitations = ['readInvitation', 'acceptInvitation'];
   const isOpen = ({ name, path, tag }: Route) =>
-    ['Pages', 'System'].includes(tag) || path.startsWith('/api/auth/') || invitations.includes(name);
+    ['Pages', 'System', 'Webhooks'].includes(tag) || path.startsWith('/api/auth/') || invitations.includes(name);
   for (const route of table) {
     const { name, permission } = route;
     expect([...permissions, 'public'], name).toContain(permission);
@@ -44,7 +44,8 @@ test('what changes something is no GET, and a GET has no body', () => {
 
 test('only what proves itself comes from pages of other sites, and only where nobody is signed in by it', () => {
   for (const { name, foreign, permission, path } of table)
-    if (foreign === true) expect([permission, path.startsWith('/api/auth/')], name).toEqual(['public', true]);
+    if (foreign === true)
+      expect([permission, /^\/api\/(auth|v1\/webhooks)\//.test(path)], name).toEqual(['public', true]);
 });
 
 test('a route of a team names the team, and no path takes a proof: it would stand in every log on the way', () => {

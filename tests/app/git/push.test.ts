@@ -133,6 +133,56 @@ test('a push of 20,001 paths is refused, one of 20,000 is judged', async () => {
   expect(seen).toEqual([20_000]);
 });
 
+test('a folder with too many entries is refused by its name, also one that is too large to be read', async () => {
+  const served = await start();
+  const blob = (await runGit(served.ours, ['hash-object', '-w', '--stdin'], { input: 'x' })).stdout.trim();
+  const crowded = (count: number, name: string): Entry[] => [
+    {
+      mode: '40000',
+      name,
+      of: Array.from({ length: count }, (_, index) => ({
+        mode: '100644',
+        name: `${index}`.padStart(8, '0'),
+        of: { id: blob },
+      })),
+    },
+  ];
+  const line = (name: string) => `"${name}": the folder has too many entries; the most is 20000`;
+  await unchanged(served, async () => {
+    expect((await pushTree(served, crowded(20_001, 'few'))).stderr).toContain(line('few'));
+    expect((await pushTree(served, crowded(40_000, 'more'))).stderr).toContain(line('more'));
+    expect((await pushTree(served, crowded(250_000, 'many'))).stderr).toContain(line('many'));
+    expect((await pushTree(served, shop(crowded(250_000, 'deep')))).stderr).toContain(
+      line('environments/dev/web/shop/deep'),
+    );
+  });
+});
+
+test('no step of a push that is looked at is too large to be looked at', async () => {
+  const served = await start({
+    checkPush: async ({ view }) => {
+      await view.steps();
+      return [];
+    },
+  });
+  const { ours } = served;
+  const blob = (await runGit(ours, ['hash-object', '-w', '--stdin'], { input: 'x' })).stdout.trim();
+  const files = Array.from({ length: 250_000 }, (_, index) => ({
+    mode: '100644',
+    name: `${index}`.padStart(8, '0'),
+    of: { id: blob },
+  }));
+  const large = await writeTree(ours, [{ mode: '40000', name: 'many', of: files }]);
+  const first = await git(ours, 'commit-tree', large, '-p', 'origin/main', '-m', 'Much');
+  const small = await writeTree(ours, shop([{ mode: '100644', name: 'project.yaml', of: 'two' }]));
+  const last = await git(ours, 'commit-tree', small, '-p', first, '-m', 'Taken back');
+  await unchanged(served, async () => {
+    expect((await runGit(ours, ['push', 'origin', `${last}:refs/heads/main`])).stderr).toContain(
+      `Commit ${first} cannot be checked here`,
+    );
+  });
+});
+
 test('trees that unfold to billions of paths are refused at once', async () => {
   const served = await start();
   let leaf = await writeTree(served.ours, []);

@@ -65,7 +65,10 @@ test('names that differ only in case are refused, whichever of them is new', () 
   expect(folderFaults('dev', [entry('web')], [entry('Web')])).toEqual([]);
 });
 
-test('a file below environments/ has at most 1 MiB', () => {
+test('a file below environments/ has at most 1 MiB, any other 100 MiB', () => {
+  expect(sizeFault('docs/film', 100 * 2 ** 20 + 1)).toBe(
+    '"docs/film": the file has 104857601 bytes; the most is 104857600',
+  );
   expect(sizeFault('environments/dev/a', 2 ** 20)).toBeUndefined();
   expect(sizeFault('docs/picture', 2 ** 20 + 1)).toBeUndefined();
   expect(sizeFault('environments/dev/a', 2 ** 20 + 1)).toBe(

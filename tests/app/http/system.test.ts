@@ -50,7 +50,14 @@ test('/health is 200 while the process lives', async () => {
 
 test('/ready shows each part with its time', async () => {
   const part = { ok: true, ms: expect.any(Number), reason: '' };
-  expect(await ready()).toEqual({ status: 200, ready: true, database: part, git: part, clusters: { local: part } });
+  expect(await ready()).toEqual({
+    status: 200,
+    ready: true,
+    remote: null,
+    database: part,
+    git: part,
+    clusters: { local: part },
+  });
 });
 
 test('without the database it is not ready; a Fault is shown, any other error only logged', async () => {

@@ -19,12 +19,14 @@ const viewOf = (...paths: string[]): PushView => ({
     }) as never,
   read: async () => undefined,
   children: async () => [],
+  readBefore: async () => undefined,
+  steps: async () => [],
 });
 
 /** The lines that speak of rights, for a push of these paths by this caller. */
 async function refused(caller: Caller, ...paths: string[]): Promise<readonly string[]> {
   const { mayWrite } = gitRights(caller);
-  const lines = await checkPush(db.database, { view: viewOf(...paths), mayWrite });
+  const lines = await checkPush(db.database, { view: viewOf(...paths), mayWrite, ownKey: undefined });
   return lines.filter((line) => line.includes('is not yours to change'));
 }
 
@@ -59,9 +61,15 @@ test.each([
     '-environments/local/bank/web/project.yaml',
     'state:write and project:write and project:delete for team bank in local',
   ],
-  ['environments/local/environment.yaml', 'state:write and project:write for every team in local'],
-  ['-environments/local/environment.yaml', 'state:write and project:write for every team in local'],
-  ['environments/new/environment.yaml', 'state:write and project:write for every team in new'],
+  [
+    'environments/local/environment.yaml',
+    'state:write and project:write and environment:write for every team in local',
+  ],
+  [
+    '-environments/local/environment.yaml',
+    'state:write and project:write and environment:write for every team in local',
+  ],
+  ['environments/new/environment.yaml', 'state:write and project:write and environment:write for every team in new'],
   ['environments/platform/access.yaml', 'state:write and project:write for every team'],
   ['environments/platform/installation.yaml', 'state:write and project:write for every team'],
   ['environments/local/shop/web/other.yaml', 'state:write and project:write for every team'],
@@ -96,6 +104,18 @@ test('environments bound a token here as well, state:write alone is not enough, 
   expect(await refused(only('project:write'), spec)).toHaveLength(1);
   expect(await refused(only('state:write', 'project:write'), spec)).toEqual([]);
   expect(await refused(only('state:write', 'project:write'), `-${spec}`)).toHaveLength(1);
+});
+
+test('environment.yaml takes what a switch of the environment takes, whoever may push every team’s projects', async () => {
+  const { 'environment:write': _, ...rest } = builtInRoles.admin;
+  const operator: Caller = { ...administrator, may: mayOf(rest, []) };
+  const file = 'environments/local/environment.yaml';
+  expect(await refused(operator, spec, 'README.md')).toEqual([]);
+  expect(await refused(operator, file)).toEqual([
+    `${file} is not yours to change: that needs state:write and project:write and environment:write for every team in local`,
+  ]);
+  expect(await refused(operator, `-${file}`)).toHaveLength(1);
+  expect(await refused(administrator, file)).toEqual([]);
 });
 
 test('who may push nowhere, may not push; who reads, reads all of it', () => {

@@ -1,61 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type DesiredObject,
-  freeRemovals,
-  type InventoryEntry,
-  isEmpty,
-  type PlanInput,
-  planRun,
-  removalText,
-} from '#reconcile/plan.ts';
-import { type LiveObject, type ObjectKey, objectText } from '#runtime/runtime.ts';
+import { freeRemovals, isEmpty, type PlanInput, planRun, removalText } from '#reconcile/plan.ts';
+import { replacementText } from '#reconcile/replace.ts';
+import { type ObjectKey, objectText } from '#runtime/runtime.ts';
 
-const namespace = 'local--shop--web';
-const object = (kind: string, name: string): ObjectKey => ({
-  apiVersion: kind === 'Deployment' ? 'apps/v1' : 'v1',
-  kind,
-  namespace: kind === 'Namespace' ? '' : namespace,
-  name,
-});
-const wanted = (key: ObjectKey, digest = 'd1', dependsOn: string[] = []): DesiredObject => ({ key, digest, dependsOn });
-const entry = (key: ObjectKey, more: Partial<InventoryEntry> = {}): InventoryEntry => ({
-  key,
-  uid: `uid-${key.name}`,
-  desiredDigest: 'd1',
-  ownedDigest: 'o1',
-  ...more,
-});
-const live = (key: ObjectKey, more: Partial<LiveObject> = {}): LiveObject => ({
-  key,
-  uid: `uid-${key.name}`,
-  resourceVersion: '1',
-  ownedDigest: 'o1',
-  health: { state: 'healthy', reason: '' },
-  deleting: false,
-  installation: 'ins_1',
-  ...more,
-});
-const input = (more: Partial<PlanInput>): PlanInput => ({
-  desired: [],
-  inventory: [],
-  live: [],
-  complete: true,
-  cautious: false,
-  removalConfirmed: false,
-  confirmed: new Set(),
-  ...more,
-});
-const reasons = (more: Partial<PlanInput>) =>
-  planRun(input(more))
-    .apply.flat()
-    .map(({ key, reason }) => `${key.name} ${reason}`);
-
-const config = object('ConfigMap', 'a');
-const volume = object('PersistentVolumeClaim', 'data');
-const space = object('Namespace', namespace);
-const web = object('Deployment', 'web');
-const db = object('Deployment', 'db');
+import { config, db, entry, input, live, object, reasons, space, volume, wanted, web } from './plan-objects.ts';
 
 describe('what is applied', () => {
   test('an object that was never made', () => {
@@ -118,7 +67,8 @@ describe('what waits for others', () => {
 
 describe('what is removed', () => {
   test('an object of the inventory that is no longer wanted', () => {
-    expect(planRun(input({ inventory: [entry(config)], live: [live(config)] })).remove).toEqual([entry(config)]);
+    const left = input({ desired: [wanted(space)], inventory: [entry(config)], live: [live(config)] });
+    expect(planRun(left).remove).toEqual([entry(config)]);
   });
   test('nothing without a complete listing', () => {
     const plan = planRun(input({ inventory: [entry(config)], live: [live(config)], complete: false }));
@@ -133,7 +83,7 @@ describe('what is removed', () => {
     expect(planRun(input({ live: [copied] }))).toMatchObject({ remove: [], adopt: [], forget: [] });
   });
   test('an object of ours that a crash left unrecorded is taken in and removed', () => {
-    const plan = planRun(input({ live: [live(config)] }));
+    const plan = planRun(input({ desired: [wanted(space)], live: [live(config)] }));
     expect(plan.adopt.map(({ key }) => key)).toEqual([config]);
     expect(plan.remove.map(({ key }) => key)).toEqual([config]);
   });
@@ -152,6 +102,10 @@ describe('what is removed', () => {
     const plan = planRun(input({ inventory: [entry(space), entry(config)], live: [live(space), live(config)] }));
     expect(plan.remove).toEqual([]);
     expect(plan.unconfirmed.map(({ key }) => key)).toEqual([space, config]);
+  });
+  test('where nothing is wanted any more all of it waits, also when the namespace cannot be seen', () => {
+    const plan = planRun(input({ inventory: [entry(space), entry(config)], live: [live(config)] }));
+    expect(plan).toMatchObject({ remove: [], unconfirmed: [entry(config)] });
   });
   test('a confirmed project goes by its namespace alone', () => {
     const plan = planRun(
@@ -196,6 +150,82 @@ describe('what is removed', () => {
     const many = { inventory: keys.map((key) => entry(key)), live: keys.map((key) => live(key)) };
     expect(planRun(input(many))).toMatchObject({ remove: [], unconfirmed: expect.objectContaining({ length: 11 }) });
     expect(planRun(input({ ...many, desired: [wanted(keys[0] as ObjectKey)] })).remove).toHaveLength(10);
+    const more = object('ConfigMap', 'more');
+    const eleven = { inventory: [...many.inventory, entry(more)], live: [...many.live, live(more)] };
+    const plan = planRun(input({ ...eleven, desired: [wanted(more)] }));
+    expect(plan).toMatchObject({ remove: [], unconfirmed: expect.objectContaining({ length: 11 }) });
+  });
+});
+
+describe('what is made anew', () => {
+  const refused = (key: ObjectKey, fields: readonly string[] = []) =>
+    [objectText(key), { digest: 'd2', uid: `uid-${key.name}`, immutable: true, fields }] as const;
+  const changing = (keys: readonly ObjectKey[], more: Partial<PlanInput> = {}) =>
+    planRun(
+      input({
+        desired: [wanted(space), ...keys.map((key) => wanted(key, 'd2'))],
+        inventory: [entry(space), ...keys.map((key) => entry(key))],
+        live: [live(space), ...keys.map((key) => live(key))],
+        refusals: new Map(keys.map((key) => refused(key))),
+        ...more,
+      }),
+    ).replacements;
+  const configs = (count: number) => Array.from({ length: count }, (_, i) => object('ConfigMap', `c${i}`));
+
+  test('what the API server refused to change, and it is not sent again', () => {
+    expect(changing([config])).toMatchObject({ replace: [{ entry: entry(config), propagation: 'background' }] });
+    const plan = planRun(
+      input({
+        desired: [wanted(config, 'd2')],
+        inventory: [entry(config)],
+        live: [live(config)],
+        refusals: new Map([refused(config)]),
+      }),
+    );
+    expect(plan).toMatchObject({ apply: [], refused: [config] });
+  });
+  test('a Deployment after its pods, a StatefulSet without them', () => {
+    const set = object('StatefulSet', 'set');
+    const kinds = changing([web, set]).replace.map(({ entry: { key }, propagation }) => [key.kind, propagation]);
+    expect(kinds).toEqual([
+      ['Deployment', 'foreground'],
+      ['StatefulSet', 'orphan'],
+    ]);
+    const pods = changing([set], { refusals: new Map([refused(set, ['spec.selector'])]) });
+    expect(pods).toMatchObject({ replace: [], unconfirmed: [entry(set)] });
+  });
+  test('a volume waits for a person, then goes with what mounts it', () => {
+    expect(changing([volume])).toMatchObject({ replace: [], unconfirmed: [entry(volume)] });
+    const yes = {
+      confirmed: new Set([replacementText(entry(volume))]),
+      desired: [wanted(volume, 'd2'), { ...wanted(web), claims: ['data'] }, wanted(db)],
+      inventory: [entry(volume), entry(web), entry(db)],
+      live: [live(volume), live(web), live(db)],
+      refusals: new Map([refused(volume)]),
+    };
+    const going = changing([], yes);
+    expect(going.replace.map(({ entry: { key } }) => key)).toEqual([volume, web]);
+    expect(going.unconfirmed).toEqual([]);
+    // On its way out it holds its users back: pods that mounted it would keep it for ever.
+    const leaving = planRun(input({ ...yes, live: [live(volume, { deleting: true }), live(db)] }));
+    expect(leaving.waiting).toEqual([
+      { key: volume, for: [] },
+      { key: web, for: ['data'] },
+    ]);
+  });
+  test('many at once wait for a person, but those whose policy says that they need not', () => {
+    expect(changing(configs(10)).replace).toHaveLength(10);
+    expect(changing(configs(11))).toMatchObject({ replace: [], unconfirmed: { length: 11 } });
+    const policies = { keep: false, adopt: false, replace: true };
+    const desired = configs(11).map((key) => ({ ...wanted(key, 'd2'), policies }));
+    expect(changing(configs(11), { desired }).replace).toHaveLength(11);
+  });
+  test('never a namespace', () => {
+    const { replace, unconfirmed, impossible } = changing([], {
+      desired: [wanted(space, 'd2')],
+      refusals: new Map([refused(space)]),
+    });
+    expect([replace, unconfirmed, impossible.map(({ key }) => key)]).toEqual([[], [], [space]]);
   });
 });
 

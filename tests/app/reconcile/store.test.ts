@@ -1,13 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import {
-  isRendered,
-  type Record,
-  readOrders,
-  readRemembered,
-  type Status,
-  wholeProject,
-  writeRecords,
-} from '#reconcile/store.ts';
+import { readRemembered, readRememberedOf } from '#reconcile/remembered.ts';
+import { areRendered, type Record, readOrders, type Status, wholeProject, writeRecords } from '#reconcile/store.ts';
 import { useDatabase } from '#support/postgres.ts';
 
 const db = useDatabase();
@@ -19,6 +12,7 @@ const status: Status = {
   health: 'degraded',
   reasons: [{ object: 'Deployment/web', state: 'degraded', reason: 'it crashes' }],
   problem: { code: 'OBJECT_REFUSED', detail: 'no' },
+  origin: { spec: 'b1', manifests: 'b2', door: 'd', secrets: ['key@3'], mode: 'warn', dependsOn: ['shop/db'] },
 };
 const object = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', namespace: 'local--shop--web', name });
 const entry = (name: string, uid = `uid-${name}`) => ({
@@ -70,6 +64,21 @@ test('projects that are written together keep their own', async () => {
   expect(await readConfirmation(other)).toBeUndefined();
   const { rows } = await db.database.query('select project, message from history');
   expect(rows).toEqual([{ project: 'api', message: 'held' }]);
+});
+
+test('single projects are remembered like all of them, in the order of the question', async () => {
+  await write({ made: [entry('a')] });
+  const nobody = { ...key, project: 'nobody' };
+  expect(await readRememberedOf(db.database, [nobody, key])).toEqual([
+    { status: undefined, inventory: [] },
+    { status, inventory: [entry('a')] },
+  ]);
+});
+
+test('more objects than fit one answer are all remembered', async () => {
+  const names = Array.from({ length: 2_345 }, (_, i) => `o${String(i).padStart(5, '0')}`);
+  await write({ made: names.map((name) => entry(name)) });
+  expect((await remembered())?.inventory.map((one) => one.key.name)).toEqual(names);
 });
 
 test('when it was applied changes only with what was applied', async () => {
@@ -156,8 +165,9 @@ test('manifests are publish’s only for the project and the spec they were made
     [key, 's1', 'm2'],
     [{ ...key, project: 'other' }, 's1', 'm1'],
   ] as const;
-  const answers = await Promise.all(
-    asked.map(([of, spec, manifests]) => isRendered(db.database, of, { spec, manifests })),
+  const answers = await areRendered(
+    db.database,
+    asked.map(([of, spec, manifests]) => ({ key: of, spec, manifests })),
   );
   expect(answers).toEqual([true, false, false, false]);
 });

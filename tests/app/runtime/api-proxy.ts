@@ -17,6 +17,8 @@ export interface ApiProxy {
   /** Every request that came, as `GET /path?query`. */
   readonly requests: string[];
   intercept(answer: Intercept): void;
+  /** Requests for which this gives a promise have left the process and arrive only when it resolves. */
+  hold(held: (path: string, method: string) => Promise<unknown> | undefined): void;
   /** Nothing passes any more through connections that exist; they stay open, as when a firewall forgets them. */
   silence(): void;
   /** Cuts every connection. */
@@ -28,6 +30,7 @@ export interface ApiProxy {
 
 export async function startApiProxy(cluster: Cluster): Promise<ApiProxy> {
   let answerInstead: Intercept = () => undefined;
+  let holding: (path: string, method: string) => Promise<unknown> | undefined = () => undefined;
   let piece = Number.POSITIVE_INFINITY;
   const requests: string[] = [];
   const open = new Set<{ silent: boolean; incoming: IncomingMessage }>();
@@ -67,7 +70,9 @@ export async function startApiProxy(cluster: Cluster): Promise<ApiProxy> {
     requests.push(`${incoming.method} ${path}`);
     const instead = answerInstead(path, incoming.method ?? '');
     if (instead === undefined) {
-      pass(incoming, outgoing);
+      const held = holding(path, incoming.method ?? '');
+      if (held === undefined) pass(incoming, outgoing);
+      else void held.then(() => pass(incoming, outgoing));
       return;
     }
     outgoing.writeHead(instead.status, { 'content-type': 'application/json', ...instead.headers });
@@ -85,6 +90,9 @@ export async function startApiProxy(cluster: Cluster): Promise<ApiProxy> {
     requests,
     intercept: (answer) => {
       answerInstead = answer;
+    },
+    hold: (held) => {
+      holding = held;
     },
     silence: () => {
       for (const state of open) state.silent = true;

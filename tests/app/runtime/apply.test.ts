@@ -232,7 +232,7 @@ describeWithCluster('apply and remove', (cluster) => {
     const namespace = await emptyNamespace();
     const object = objectIn(namespace);
     const fault = await faultOf(ours.runtime.apply(object));
-    expect(fault.code).toBe('OBJECT_REFUSED');
+    expect(fault.code).toBe(why.startsWith('the cluster has no') ? 'KIND_MISSING' : 'OBJECT_REFUSED');
     const start = `The API server refuses ${object.apiVersion} ${object.kind} ${namespace}/odd: `;
     expect(fault.message.startsWith(start + why.replace('{namespace}', namespace))).toBe(true);
   });

@@ -73,6 +73,20 @@ describeWithCluster('the client', (cluster) => {
     expect(seen).toEqual(['get 500', 'get 500', 'get 500', 'get 500']);
   });
 
+  test('an answer that is cut off, and a built-in group that is not served, say nothing of the object', async () => {
+    let wrong = [
+      { status: 200, body: '{"kind":"Namespace","metadata":{"na' },
+      { status: 404, body: '404 page not found' },
+    ];
+    proxy.intercept(() => wrong.shift());
+    expect(await client.request('GET', path)).toMatchObject({ status: 200, body: { kind: 'Namespace' } });
+    expect(seen).toEqual(['get 200', 'get 404', 'get 200']);
+    wrong = [{ status: 404, body: '404 page not found' }];
+    const extension = '/apis/gateway.networking.k8s.io/v1/httproutes';
+    expect(await client.request('GET', extension)).toMatchObject({ status: 404, body: '404 page not found' });
+    expect(seen).toHaveLength(4);
+  });
+
   test('a server that is not there is told after a few tries', async () => {
     await proxy.stop();
     const message = await messageOf(client.request('GET', path));

@@ -96,6 +96,15 @@ describe('how many at once', () => {
     expect(lanes.limit()).toBeGreaterThanOrEqual(2);
   });
 
+  test('no more than keep the server busy when everybody has to wait, and more again afterwards', () => {
+    const { lanes, load } = setUp();
+    load(100, 5);
+    load(50, 20);
+    expect(lanes.limit()).toBe(12);
+    load(100, 5);
+    expect(lanes.limit()).toBe(60);
+  });
+
   test('not fewer when requests were always that slow', () => {
     const { lanes, load } = setUp();
     load(100, 400);

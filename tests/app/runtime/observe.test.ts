@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { liveObject } from '#runtime/kubernetes/live.ts';
 import { createIndex, isNewer } from '#runtime/kubernetes/observe.ts';
-import { resourceOf } from '#runtime/kubernetes/resources.ts';
+import { ownKinds } from '#runtime/kubernetes/resources.ts';
 import { eventsOf } from '#runtime/kubernetes/watch.ts';
 import type { LiveObject } from '#runtime/runtime.ts';
 
 const kind = { apiVersion: 'v1', kind: 'ConfigMap' };
-const resource = resourceOf(kind)!; // ConfigMap is in the table
+const resource = ownKinds.resourceOf(kind)!; // ConfigMap is in the table
 const namespace = 'local--team--shop';
 
 interface Stored {
@@ -107,7 +107,6 @@ describe('what is known of the cluster', () => {
     const bytes = (process.memoryUsage().heapUsed - before) / count;
     expect(index.observed(namespace)).toHaveLength(count);
     expect(bytes).toBeLessThan(1200);
-    console.log(`${Math.round(bytes)} bytes for each known object`);
   });
 });
 

@@ -159,6 +159,13 @@ describeWithCluster('a watch behind a bad network', (cluster) => {
     await startBehindProxy();
     expect(ours.runtime.state()).toEqual({ connected: true, complete: true, reason: '' });
     expect(proxy.requests.filter((line) => line.includes('httproutes'))).toHaveLength(1);
+    // But nobody takes what is of this kind for gone, nor what is of a kind that is not listed.
+    const why = (apiVersion: string, kind: string) => ours.runtime.unseenBecause({ apiVersion, kind });
+    expect(why('gateway.networking.k8s.io/v1', 'HTTPRoute')).toBe(
+      'the cluster does not serve its kind, or does not show it to us',
+    );
+    expect(why('acme.example/v1', 'Service')).toBe('environment.yaml does not list its kind');
+    expect(why('v1', 'Service')).toBeUndefined();
   });
 });
 

@@ -133,6 +133,32 @@ describe('scopes', () => {
     expect(await values(other, ['x'])).toEqual({ x: 'of the team' });
   });
 
+  test('many who ask at once get what each gets alone, and the versions of just that', async () => {
+    await secrets.set('organization', 'x', new Secret('of all'), 'ann');
+    await secrets.grant('organization', 'x', ['*/shop/api'], 'ann');
+    await secrets.set('team/shop', 'y', new Secret('of the team'), 'ann');
+    await secrets.grant('team/shop', 'y', ['*/*/*'], 'ann');
+    await secrets.set(key, 'x', new Secret('own'), 'ann');
+    await secrets.set(other, 'z', new Secret('own of the other'), 'ann');
+    const asked = [
+      { from: key, names: ['x', 'y', 'z', 'absent'] },
+      { from: other, names: ['z', 'x', 'x'] },
+      { from: { ...key, team: 'other' }, names: ['x', 'y'] },
+      { from: ['organization'], names: ['x', 'y'] },
+      { from: key, names: [] },
+    ];
+    const alone = await Promise.all(asked.map(({ from, names }) => secrets.resolve(from, names)));
+    const many = await secrets.resolveMany(asked);
+    const sorted = (found: ReadonlyMap<string, unknown>) => [...found].sort();
+    expect(many.map(sorted)).toEqual(alone.map(sorted));
+    expect(many.map(({ size }) => size)).toEqual([2, 2, 0, 1, 0]);
+    const versions = (await secrets.versions(asked)).map(sorted);
+    expect(versions).toEqual(
+      many.map((found) => [...found].map(([name, { version }]) => [name, version] as const).sort()),
+    );
+    expect([await secrets.resolveMany([]), await secrets.versions([])]).toEqual([[], []]);
+  });
+
   test('grants are kept when the value changes, and never open another project’s own secrets', async () => {
     await secrets.set('organization', 'x', new Secret('1'), 'ann');
     await secrets.grant('organization', 'x', ['dev/shop/web'], 'ann');

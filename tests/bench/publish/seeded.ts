@@ -1,7 +1,8 @@
+import type { StateRemote } from '#base/config.ts';
 import { writeCursor } from '#database/cursors.ts';
 import type { ProjectKey } from '#environments/layout.ts';
 import { blobIdOf } from '#git/blob-id.ts';
-import { type BenchProject, benchKeys, commitProjects, fullProject, goldenSpec } from '../stand/projects.ts';
+import { benchKeys, commitProjects, fullProject, goldenSpec, renamed } from '../stand/projects.ts';
 import { type BenchStores, openStores } from '../stand/stores.ts';
 
 /** Stores that hold so many projects already: in Git, in the index, and nothing of it left to scan. */
@@ -13,16 +14,13 @@ export interface Seeded {
 export const seedSpec = goldenSpec('local/smallest');
 
 /** `count` projects, a hundred a team. Rendered once and renamed: what stands there before is not what is measured. */
-export async function openSeeded(count: number): Promise<Seeded> {
-  const stores = await openStores();
+export async function openSeeded(count: number, remote?: StateRemote): Promise<Seeded> {
+  const stores = await openStores('error', remote);
   const keys = benchKeys('local', 'seed', count);
   const [first] = keys;
   if (first === undefined) throw new RangeError('no projects');
   const model = fullProject(stores, first, seedSpec);
-  const projects = keys.map((key): BenchProject => {
-    const manifests = model.manifests.replaceAll(first.project, key.project).replaceAll(first.team, key.team);
-    return { ...model, key, manifests };
-  });
+  const projects = keys.map((key) => renamed(model, key));
   await commitProjects(stores, projects);
   await writeIndex(stores, keys, (await stores.repository.tip()) ?? '');
   return { stores, keys };

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { StateRemote } from '#base/config.ts';
 import { newId } from '#base/ids.ts';
 import { createListener } from '#database/listen.ts';
 import { channels, createNotices } from '#database/notices.ts';
@@ -20,6 +21,8 @@ export interface SizeOptions {
   readonly changes: number;
   /** Changes that come alone. */
   readonly singles: number;
+  /** Where commits are pushed before they count. */
+  readonly remote?: StateRemote;
 }
 
 export interface Measured {
@@ -32,8 +35,8 @@ export interface Measured {
 const mostInGroup = 100;
 
 /** Publishing on a repository of so many projects, and beside it fast-import on a copy of that repository. */
-export async function measureSize({ projects, rounds, changes, singles }: SizeOptions): Promise<Measured> {
-  const { stores, keys } = await openSeeded(projects);
+export async function measureSize({ projects, rounds, changes, singles, remote }: SizeOptions): Promise<Measured> {
+  const { stores, keys } = await openSeeded(projects, remote);
   try {
     const bare = copyRepository(stores.repository.directory, join(stores.directory, 'bare.git'));
     const wishes = createWishes(keys);

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { namespaceOf, type ProjectKey } from '#environments/layout.ts';
+import { namespaceOf } from '#environments/layout.ts';
 import { type ControlPlane, startControlPlane } from '#support/control-plane.ts';
 import { temporaryDirectory } from '#support/temporary.ts';
 import { type BenchCluster, startBenchCluster } from '../stand/cluster.ts';
 import { benchKeys } from '../stand/projects.ts';
+import { putNext, type Told, unlike } from '../stand/told.ts';
 import { projectPath } from './latency.ts';
 
 export interface Kills {
@@ -23,23 +24,6 @@ export interface Kills {
 const projectCount = 8;
 const mostMsToLive = 600;
 const mostMsToConverge = 30_000;
-
-/** What a project was told: versions in their order, and which of them were acknowledged. */
-interface Told {
-  readonly key: ProjectKey;
-  sent: number;
-  acknowledged: { readonly version: number; readonly id: string }[];
-}
-
-/** Odd versions have a second container, which every even one takes out again: right deletions among the rest. */
-const specOf = (version: number) => ({
-  apiVersion: 'plinth.dev/v1',
-  kind: 'Project',
-  containers: {
-    web: { image: `example.test/web:v${version}`, port: 8080 },
-    ...(version % 2 === 1 ? { extra: { image: `example.test/extra:v${version}`, port: 9000 } } : {}),
-  },
-});
 
 /** Kills the control plane again and again, at random instants while changes stream in, and looks at what came of them. */
 export async function killOften(count: number, report: (done: number) => void = () => {}): Promise<Kills> {
@@ -85,24 +69,6 @@ export async function killOften(count: number, report: (done: number) => void = 
   }
 }
 
-/** Sends the next version; false when the process is gone. */
-async function putNext(plinth: ControlPlane, told: Told): Promise<boolean> {
-  told.sent += 1;
-  const version = told.sent;
-  try {
-    const { status, body, text } = await plinth.request('PUT', projectPath(told.key), specOf(version));
-    if (status !== 202) throw new Error(`PUT was answered ${status}: ${text}`);
-    told.acknowledged.push({ version, id: body.id });
-    return true;
-  } catch (error) {
-    if (plinth.process.exitCode !== null || plinth.process.signalCode !== null || isBroken(error)) return false;
-    throw error;
-  }
-}
-
-/** What fetch throws when the far side is killed in the middle. */
-const isBroken = (error: unknown) => error instanceof TypeError || (error as Error).name === 'SyntaxError';
-
 async function keepPutting(plinth: ControlPlane, told: Told): Promise<void> {
   await sleep(Math.random() * 100);
   while (await putNext(plinth, told)) await sleep(Math.random() * 100);
@@ -113,33 +79,11 @@ async function converge(plinth: ControlPlane, bench: BenchCluster, told: readonl
   const end = performance.now() + mostMsToConverge;
   for (const one of told)
     for (;;) {
-      const why = await unlike(plinth, bench, one);
+      const why = await unlike(plinth, bench.cluster.api, one);
       if (why === undefined) break;
       if (performance.now() > end) throw new Error(`${projectPath(one.key)} did not converge: ${why}\n${plinth.log()}`);
       await sleep(10);
     }
-}
-
-/** Why a project does not stand yet as it should, or undefined. */
-async function unlike(plinth: ControlPlane, { cluster }: BenchCluster, { key, sent, acknowledged }: Told) {
-  const { status, body } = await plinth.request('GET', projectPath(key));
-  if (status !== 200) return `GET is answered ${status}`;
-  if (body.phase !== 'applied' || body.appliedRevision !== body.revision) return `it is ${body.phase}`;
-  const base = `/apis/apps/v1/namespaces/${namespaceOf(key)}/deployments`;
-  const { body: list } = await cluster.api('GET', base);
-  const live = new Map<string, string>(
-    (list.items ?? []).map(
-      (item: { metadata: { name: string }; spec: { template: { spec: { containers: { image: string }[] } } } }) => [
-        item.metadata.name,
-        item.spec.template.spec.containers[0]?.image ?? '',
-      ],
-    ),
-  );
-  const version = Number(/:v(\d+)$/.exec(live.get('web') ?? '')?.[1] ?? -1);
-  // What was sent last may have come in without its answer.
-  if (version < (acknowledged.at(-1)?.version ?? 0) || version > sent) return `the cluster has version ${version}`;
-  if (live.has('extra') !== (version % 2 === 1)) return `extra is ${live.has('extra')} at version ${version}`;
-  return undefined;
 }
 
 /** A later change of the same project takes the place of an earlier one; none may end in any other way. */

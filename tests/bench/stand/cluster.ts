@@ -12,12 +12,21 @@ export interface BenchCluster {
   pool(connections: number): Pool;
 }
 
+export interface BenchClusterOptions {
+  readonly audit?: boolean;
+  readonly nodes?: boolean;
+  /** The controllers of Kubernetes that work in it, by their names; absent: all. */
+  readonly controllers?: readonly string[] | undefined;
+}
+
 /**
  * A cluster of the bench's own. Unless `nodes` are asked for, nothing in it starts pods: on a real cluster that happens
  * on other machines, here it would take the cores that are measured.
  */
-export async function startBenchCluster(options: { readonly audit?: boolean; readonly nodes?: boolean } = {}) {
-  const cluster = await startTestCluster({ audit: options.audit ?? false, storage: false });
+export async function startBenchCluster(options: BenchClusterOptions = {}) {
+  const { audit = false, controllers } = options;
+  const few = controllers && { flags: { 'kube-controller-manager': [`--controllers=${controllers}`] } };
+  const cluster = await startTestCluster({ audit, storage: false, ...few });
   if (options.nodes !== true)
     for (const part of ['kube-scheduler', 'kwok']) await cluster.processes.signal(part, 'SIGKILL');
   const found = await findCluster({

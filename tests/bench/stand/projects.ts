@@ -10,6 +10,9 @@ import type { BenchStores } from './stores.ts';
 export const goldenSpec = (name: string): string =>
   readFileSync(new URL(`../../golden/${name}/project.yaml`, import.meta.url), 'utf8');
 
+/** The smallest project, with a way in from outside: it has an Ingress. */
+export const routedSpec: string = goldenSpec('local/smallest').replace('port: 8080', 'port: 8080, route: true');
+
 /** One project with the files that the bench commits for it. */
 export interface BenchProject {
   readonly key: ProjectKey;
@@ -41,6 +44,7 @@ export function plainProject(stores: Pick<BenchStores, 'environment'>, key: Proj
   const plain = objects
     .filter(({ kind }) => plainKinds.includes(kind))
     .map((object) => (object.kind === 'Deployment' ? withoutReplicas(object) : object));
+  if (plain.length !== plainKinds.length) throw new Error(`${plain.length} plain objects instead of 4`);
   return { key, spec, manifests: writeManifests(plain), objects: plain };
 }
 
@@ -48,6 +52,16 @@ const withoutReplicas = (object: Manifest): Manifest => ({
   ...object,
   spec: { ...(object.spec as object), replicas: 0 },
 });
+
+/** The same project under another name; rendered once and renamed, thousands cost nothing. */
+export function renamed(model: BenchProject, key: ProjectKey): BenchProject {
+  const { manifests } = model;
+  const text = manifests
+    .replaceAll(model.key.project, key.project)
+    .replaceAll(model.key.team, key.team)
+    .replaceAll(`${model.key.environment}--`, `${key.environment}--`);
+  return { key, spec: model.spec, manifests: text, objects: parseManifests(text) };
+}
 
 /** Writes projects to Git and says that publish made them, as one push of a hundred projects a commit. */
 export async function commitProjects(stores: BenchStores, projects: readonly BenchProject[]): Promise<void> {

@@ -2,6 +2,7 @@ import { chmodSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
+import type { StateRemote } from '#base/config.ts';
 import { createLog, type Log } from '#base/log.ts';
 import { createMetrics, type Metrics } from '#base/metrics.ts';
 import type { Connection } from '#database/connection.ts';
@@ -35,8 +36,14 @@ export interface BenchStores {
   close(): Promise<void>;
 }
 
-/** Embedded PostgreSQL, durable as in production, and a bare repository with its first commit. */
-export async function openStores(level: 'silent' | 'warn' | 'error' = 'error'): Promise<BenchStores> {
+/**
+ * Embedded PostgreSQL, durable as in production, and a bare repository with its first commit.
+ * @param remote where every commit is pushed before it counts; absent: the repository is nobody's mirror
+ */
+export async function openStores(
+  level: 'silent' | 'warn' | 'error' = 'error',
+  remote?: StateRemote,
+): Promise<BenchStores> {
   const { path: directory, remove } = temporaryDirectory('plinth-bench');
   chmodSync(directory, 0o711); // As root the server runs as another user, which must be able to enter.
   const log = createLog({ level });
@@ -45,7 +52,7 @@ export async function openStores(level: 'silent' | 'warn' | 'error' = 'error'): 
   const embedded = await startEmbedded({ directory: join(directory, 'postgres'), log, clock });
   const database = createDatabase({ connection: embedded.connection, log, clock });
   await migrate({ database, log });
-  const repository = await openRepository({ directory: join(directory, 'state.git'), branch: 'main', log });
+  const repository = await openRepository({ directory: join(directory, 'state.git'), branch: 'main', log, remote });
   const path = environmentFile('local');
   const content = await readFile(new URL(`../../../${path}`, import.meta.url), 'utf8');
   await seedRepository(repository, clock, installation, [{ path, content }]);
