@@ -9,7 +9,7 @@ import { createRemoteCredentials } from '#git/credentials.ts';
 import { createGitHost, type OpenGitHost } from '#git/git-host.ts';
 import type { Repository } from '#git/repository.ts';
 import type { Environments } from '#publish/environments.ts';
-import { type CommitStatuses, startCommitStatuses } from '#reconcile/commit-statuses.ts';
+import { type CommitStatuses, startCommitStatuses } from '#reconcile/tell/commit-statuses.ts';
 import type { Secrets } from '#secrets/secrets.ts';
 import type { Ending } from './stores.ts';
 

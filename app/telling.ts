@@ -6,8 +6,8 @@ import type { Metrics } from '#base/metrics.ts';
 import type { Notices } from '#database/notices.ts';
 import type { Mailer } from '#notify/mail.ts';
 import { createNotifier } from '#notify/notifier.ts';
-import { startAnnouncer } from '#reconcile/announce.ts';
 import type { Controllers } from '#reconcile/controllers.ts';
+import { startAnnouncer } from '#reconcile/tell/announce.ts';
 import type { Ending, Stores } from './stores.ts';
 
 export interface TellingOptions extends Pick<Stores, 'database' | 'secrets'> {

@@ -1,6 +1,6 @@
 import type { Policies } from '#environments/policies.ts';
 import type { Adoptable, AppliedObject } from '#runtime/runtime.ts';
-import { conflictsText } from './fight.ts';
+import { conflictsText } from './decide/fight.ts';
 import type { Report } from './reports.ts';
 
 /** Which objects that exist already an object may take the place of; undefined: none. */

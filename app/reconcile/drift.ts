@@ -1,7 +1,7 @@
 import { namespaceOf } from '#environments/layout.ts';
 import { type Conflict, type LiveObject, type ObjectKey, objectText } from '#runtime/runtime.ts';
-import { afterHeal, conflictsText, healableAtMs, overAtMs } from './fight.ts';
-import { isHeal, type Withheld } from './plan.ts';
+import { afterHeal, conflictsText, healableAtMs, overAtMs } from './decide/fight.ts';
+import { isHeal, type Withheld } from './decide/plan.ts';
 import { type Drift, nothing, type ProjectState, type Run, sourceOf, withEntry } from './run.ts';
 import type { Reason } from './store.ts';
 

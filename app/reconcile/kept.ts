@@ -1,6 +1,6 @@
 import { type ObjectKey, objectText } from '#runtime/runtime.ts';
-import type { Desired } from './desired.ts';
-import type { DesiredObject, InventoryEntry } from './plan.ts';
+import type { Desired } from './decide/desired.ts';
+import type { DesiredObject, InventoryEntry } from './decide/plan.ts';
 
 /**
  * A text of its own. What is cut out of a file keeps the whole file in memory for as long as it lives itself: a name of

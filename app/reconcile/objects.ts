@@ -1,6 +1,6 @@
 import { namespaceOf, type ProjectKey } from '#environments/layout.ts';
 import { keyOf, type LiveObject, type ObjectKey, objectText, type Runtime } from '#runtime/runtime.ts';
-import { readManifests } from './desired.ts';
+import { readManifests } from './decide/desired.ts';
 
 /** An object of a project: wanted by Git, there in the cluster, or both. */
 export interface ProjectObject extends ObjectKey {

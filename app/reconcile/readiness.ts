@@ -1,7 +1,7 @@
 import { createBatch } from '#base/batch.ts';
 import type { Database } from '#database/pool.ts';
 import { type ProjectKey, projectName } from '#environments/layout.ts';
-import { type Blockers, createDependencies } from './dependencies.ts';
+import { type Blockers, createDependencies } from './decide/dependencies.ts';
 import type { ProjectState } from './run.ts';
 import { readStandings, type Standing } from './standings.ts';
 

@@ -4,14 +4,15 @@ import { namespaceOf, projectName } from '#environments/layout.ts';
 import { type AppliedObject, type ApplyOptions, objectText } from '#runtime/runtime.ts';
 import { adoptableBy, adoptionOf } from './adoption.ts';
 import { isAsked } from './allowed.ts';
-import { type Desired, withValue } from './desired.ts';
+import { type Desired, withValue } from './decide/desired.ts';
+import { type ApplyReason, isEmpty, isHeal, type PlanInput, planRun, replanReplacements } from './decide/plan.ts';
+import { paceOf, pauseMs } from './decide/retries.ts';
+import { isFoundation } from './decide/stages.ts';
 import { lookAtDrift, noteHeal, restingNow } from './drift.ts';
 import { keptOf, recalledOf } from './kept.ts';
-import { type ApplyReason, isEmpty, isHeal, type PlanInput, planRun, replanReplacements } from './plan.ts';
 import type { Outcome } from './queue.ts';
 import { record } from './record.ts';
 import { removeOne } from './removal.ts';
-import { paceOf, pauseMs } from './retries.ts';
 import {
   type Doors,
   newState,
@@ -24,7 +25,6 @@ import {
   withEntry,
 } from './run.ts';
 import { isSameOrigin, readSource, type Source } from './source.ts';
-import { isFoundation } from './stages.ts';
 import { wholeProject } from './store.ts';
 
 export { type Doors, newState, type ProjectState };

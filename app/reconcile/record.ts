@@ -1,14 +1,14 @@
 import { Fault } from '#base/errors.ts';
 import { namespaceOf } from '#environments/layout.ts';
 import { type LiveObject, objectText } from '#runtime/runtime.ts';
-import { leaveText, waitText } from './dependencies.ts';
-import { digestOf } from './desired.ts';
+import { leaveText, waitText } from './decide/dependencies.ts';
+import { digestOf } from './decide/desired.ts';
+import { healthOf } from './decide/health.ts';
+import { type DesiredObject, type InventoryEntry, leftBehind, removalText } from './decide/plan.ts';
+import { replacementText } from './decide/replace.ts';
+import { paceOf, pauseMs } from './decide/retries.ts';
 import { driftReasons, endFights, nextLookMs, reportDrift } from './drift.ts';
-import { healthOf } from './health.ts';
-import { type DesiredObject, type InventoryEntry, leftBehind, removalText } from './plan.ts';
 import type { Outcome } from './queue.ts';
-import { replacementText } from './replace.ts';
-import { paceOf, pauseMs } from './retries.ts';
 import type { ProjectState, Run } from './run.ts';
 import { type Confirmation, type Phase, type Problem, type Record, type Status, wholeProject } from './store.ts';
 

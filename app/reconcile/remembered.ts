@@ -1,7 +1,7 @@
 import type { Database } from '#database/pool.ts';
 import { type ProjectKey, projectName } from '#environments/layout.ts';
 import type { ObjectKey } from '#runtime/runtime.ts';
-import type { InventoryEntry } from './plan.ts';
+import type { InventoryEntry } from './decide/plan.ts';
 import type { Origin, Phase, Problem, Reason, Status } from './store.ts';
 
 /** What the last process, or the last replica, knew of a project. */

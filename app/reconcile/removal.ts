@@ -1,7 +1,7 @@
 import { Fault } from '#base/errors.ts';
 import { manifestsFile, specFile } from '#environments/layout.ts';
 import { type Fence, objectText, type Propagation, type Removal } from '#runtime/runtime.ts';
-import type { InventoryEntry } from './inventory.ts';
+import type { InventoryEntry } from './decide/inventory.ts';
 import { type Doors, type Run, toFault } from './run.ts';
 
 /** Deletes one object that Git does not want, or wants otherwise. Undefined: it was not deleted. */

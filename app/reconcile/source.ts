@@ -7,7 +7,7 @@ import type { Environment } from '#environments/schema.ts';
 import type { Repository } from '#git/repository.ts';
 import { annotations, type KubernetesObject, keyOf, objectText, type Runtime } from '#runtime/runtime.ts';
 import type { Secrets, SecretsAsk } from '#secrets/secrets.ts';
-import { type Desired, digestOf, readManifests, type SecretValue, secretNames, toDesired } from './desired.ts';
+import { type Desired, digestOf, readManifests, type SecretValue, secretNames, toDesired } from './decide/desired.ts';
 import { ownTexts } from './kept.ts';
 import { areRendered, type Origin, type RenderedAsk } from './store.ts';
 

@@ -4,7 +4,7 @@ import { keyText, type ProjectKey } from '#environments/layout.ts';
 import type { Mode } from '#environments/operations.ts';
 import type { ObjectKey } from '#runtime/runtime.ts';
 import type { Asked, Switch } from './allowed.ts';
-import type { InventoryEntry } from './plan.ts';
+import type { InventoryEntry } from './decide/plan.ts';
 import { mostReports, type Report } from './reports.ts';
 
 export type Phase = 'waiting' | 'applying' | 'applied' | 'failed' | 'held' | 'needs-confirmation' | 'removing';

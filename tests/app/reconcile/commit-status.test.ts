@@ -10,7 +10,7 @@ import {
   type Row,
   type RowState,
   type Verdict,
-} from '#reconcile/commit-status.ts';
+} from '#reconcile/tell/commit-status.ts';
 
 const facts: Facts = {
   specBlob: 's1',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { circleThrough } from '#environments/circle.ts';
-import { createDependencies, waitText } from '#reconcile/dependencies.ts';
+import { createDependencies, waitText } from '#reconcile/decide/dependencies.ts';
 
 const nobody = () => false;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Secret } from '#base/secret.ts';
-import { readManifests, secretNames, toDesired, withValue } from '#reconcile/desired.ts';
+import { readManifests, secretNames, toDesired, withValue } from '#reconcile/decide/desired.ts';
 
 const manifests = `# Written by Plinth
 ---

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { afterHeal, conflictsText, type Fight, healableAtMs, overAtMs } from '#reconcile/fight.ts';
+import { afterHeal, conflictsText, type Fight, healableAtMs, overAtMs } from '#reconcile/decide/fight.ts';
 
 const rival = [{ manager: 'rival', fields: ['.data.a'] }];
 

@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { readManifests, toDesired } from '#reconcile/desired.ts';
+import { readManifests, toDesired } from '#reconcile/decide/desired.ts';
+import type { DesiredObject, InventoryEntry } from '#reconcile/decide/plan.ts';
 import { keptOf, recalledOf } from '#reconcile/kept.ts';
-import type { DesiredObject, InventoryEntry } from '#reconcile/plan.ts';
 import { objectText } from '#runtime/runtime.ts';
 
 setFlagsFromString('--expose-gc');

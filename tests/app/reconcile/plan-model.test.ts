@@ -1,8 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Policies } from '#environments/policies.ts';
-import { freeRemovals, isEmpty, isHeal, leftBehind, type PlanInput, planRun, removalText } from '#reconcile/plan.ts';
-import { replacementText } from '#reconcile/replace.ts';
+import {
+  freeRemovals,
+  isEmpty,
+  isHeal,
+  leftBehind,
+  type PlanInput,
+  planRun,
+  removalText,
+} from '#reconcile/decide/plan.ts';
+import { replacementText } from '#reconcile/decide/replace.ts';
 import { type LiveObject, type ObjectKey, objectText } from '#runtime/runtime.ts';
 
 const namespace = 'local--shop--web';

@@ -1,4 +1,4 @@
-import { type DesiredObject, type InventoryEntry, type PlanInput, planRun } from '#reconcile/plan.ts';
+import { type DesiredObject, type InventoryEntry, type PlanInput, planRun } from '#reconcile/decide/plan.ts';
 import type { LiveObject, ObjectKey } from '#runtime/runtime.ts';
 
 export const namespace = 'local--shop--web';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isEmpty, planRun, removalText } from '#reconcile/plan.ts';
+import { isEmpty, planRun, removalText } from '#reconcile/decide/plan.ts';
 import { objectText } from '#runtime/runtime.ts';
 
 import { certificate, entry, input, live, namespace, object, reasons, wanted } from './plan-objects.ts';

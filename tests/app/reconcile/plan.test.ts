@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { freeRemovals, isEmpty, type PlanInput, planRun, removalText } from '#reconcile/plan.ts';
-import { replacementText } from '#reconcile/replace.ts';
+import { freeRemovals, isEmpty, type PlanInput, planRun, removalText } from '#reconcile/decide/plan.ts';
+import { replacementText } from '#reconcile/decide/replace.ts';
 import { type ObjectKey, objectText } from '#runtime/runtime.ts';
 
 import { config, db, entry, input, live, object, reasons, space, volume, wanted, web } from './plan-objects.ts';

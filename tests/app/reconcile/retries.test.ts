@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type ErrorCode, errorKinds, Fault } from '#base/errors.ts';
-import { paceOf, pauseMs } from '#reconcile/retries.ts';
+import { paceOf, pauseMs } from '#reconcile/decide/retries.ts';
 
 test.for<[ErrorCode, string]>([
   ['RUNTIME_UNAVAILABLE', 'growing'],

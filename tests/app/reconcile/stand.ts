@@ -11,7 +11,7 @@ import { openRepository, type Repository } from '#git/repository.ts';
 import { createEnvironments } from '#publish/environments.ts';
 import { recordRenders } from '#publish/store.ts';
 import { type Controller, startController } from '#reconcile/controller.ts';
-import { digestOf } from '#reconcile/desired.ts';
+import { digestOf } from '#reconcile/decide/desired.ts';
 import { readRememberedOf } from '#reconcile/remembered.ts';
 import { readReports, type StoredReport } from '#reconcile/reports.ts';
 import type { Share } from '#reconcile/share.ts';

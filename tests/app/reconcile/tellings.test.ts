@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Facts, type ProjectTelling, type Reported, type Told, tellings } from '#reconcile/tellings.ts';
+import { type Facts, type ProjectTelling, type Reported, type Told, tellings } from '#reconcile/tell/tellings.ts';
 
 const nothing: Facts = {
   revision: undefined,

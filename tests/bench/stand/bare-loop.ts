@@ -1,5 +1,5 @@
 import type { Pool } from 'undici';
-import { stageCount, stageOf } from '#reconcile/stages.ts';
+import { stageCount, stageOf } from '#reconcile/decide/stages.ts';
 import { labelled } from '#runtime/kubernetes/labelled.ts';
 import { fieldManager } from '#runtime/kubernetes/owned.ts';
 import { ownKinds } from '#runtime/kubernetes/resources.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Telling as Kind } from '#environments/operations.ts';
-import type { Phase, Problem, Reason } from './store.ts';
+import type { Phase, Problem, Reason } from '../store.ts';
 
 /** Something that happened rather than stands: an edit by others, a fight. Numbers grow. */
 export interface Reported {

@@ -1,6 +1,6 @@
 import type { Queryable } from '#database/pool.ts';
 import { keyText, type ProjectKey } from '#environments/layout.ts';
-import type { Phase, Problem, Reason } from './store.ts';
+import type { Phase, Problem, Reason } from '../store.ts';
 import type { Facts, Reported, Told } from './tellings.ts';
 
 /** A project with what was last told of it, locked until the transaction ends. */

@@ -1,6 +1,6 @@
 import type { LiveObject, ObjectKey } from '#runtime/runtime.ts';
 import { objectText } from '#runtime/runtime.ts';
-import type { Allowed } from './allowed.ts';
+import type { Allowed } from '../allowed.ts';
 import type { DesiredObject, InventoryEntry } from './inventory.ts';
 import { planReplacements, type Refusal, type Replacements } from './replace.ts';
 import { isPrecious, isWorkload, stageOf } from './stages.ts';

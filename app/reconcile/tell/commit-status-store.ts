@@ -1,7 +1,7 @@
 import type { Database, Queryable } from '#database/pool.ts';
 import type { ProjectKey } from '#environments/layout.ts';
+import type { Phase, Problem, Reason } from '../store.ts';
 import type { Aspect, Facts, HostState, Outcome, RowState } from './commit-status.ts';
-import type { Phase, Problem, Reason } from './store.ts';
 
 const cursor = 'commit-statuses';
 

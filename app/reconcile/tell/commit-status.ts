@@ -1,5 +1,5 @@
 import type { CommitStatus } from '#git/git-host.ts';
-import type { Phase, Problem, Reason } from './store.ts';
+import type { Phase, Problem, Reason } from '../store.ts';
 
 /** What a commit is judged by: that it is applied, and that it is healthy. */
 export const aspects = ['applied', 'healthy'] as const;

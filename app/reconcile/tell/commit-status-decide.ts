@@ -4,6 +4,7 @@ import { keyText, manifestsFile, type ProjectKey, placeOf, projectName, root, sp
 import { blobIdOf } from '#git/blob-id.ts';
 import type { Repository } from '#git/repository.ts';
 import type { Secrets } from '#secrets/secrets.ts';
+import { digestOf } from '../decide/desired.ts';
 import {
   type Aspect,
   aspects,
@@ -31,7 +32,6 @@ import {
   writeRows,
   writeStatuses,
 } from './commit-status-store.ts';
-import { digestOf } from './desired.ts';
 
 export interface DecideDoors extends NoteDoors {
   readonly database: Database;

@@ -1,6 +1,6 @@
 import { type HealthState, type LiveObject, type ObjectKey, objectText } from '#runtime/runtime.ts';
+import type { Reason } from '../store.ts';
 import type { DesiredObject, Plan } from './plan.ts';
-import type { Reason } from './store.ts';
 
 /** From best to worst; a project is as healthy as its worst object. */
 const order: readonly HealthState[] = ['healthy', 'suspended', 'progressing', 'missing', 'degraded', 'unknown'];
