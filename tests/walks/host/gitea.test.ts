@@ -73,7 +73,7 @@ describeWithGitea('a state repository at Gitea', (gitea) => {
       expect(states).toEqual(order.slice(order.length - states.length));
 
     test('a push is told by its webhook and applied, and so is the commit that renders it', async () => {
-      const revision = await push({ 'shop/web': smallest });
+      const revision = await push({ 'hosted/web': smallest });
       const healthy = await ended(revision, 'healthy', 'success');
       expectOrder(healthy.states, ['pending', 'success']);
       expect(healthy.description).toBe('1 project healthy');
@@ -87,11 +87,11 @@ describeWithGitea('a state repository at Gitea', (gitea) => {
     });
 
     test('pending for as long as it lasts, then applied and healthy', async () => {
-      const web = '/api/v1/environments/local/projects/shop/web';
+      const web = '/api/v1/environments/local/projects/hosted/web';
       expect((await plinth.request('POST', `${web}/suspend`, { reason: 'a look at it' })).status).toBeLessThan(300);
-      const revision = await push({ 'shop/web': smallest.replace('1.29', '1.30'), 'shop/other': smallest });
+      const revision = await push({ 'hosted/web': smallest.replace('1.29', '1.30'), 'hosted/other': smallest });
       await ended(revision, 'applied', 'pending');
-      await plinth.until('/api/v1/environments/local/projects/shop/other', ({ health }) => health === 'healthy');
+      await plinth.until('/api/v1/environments/local/projects/hosted/other', ({ health }) => health === 'healthy');
       expect((await shown(revision, 'healthy')).map(({ status }) => status)).toEqual(['pending']);
       expect((await plinth.request('POST', `${web}/resume`, {})).status).toBeLessThan(300);
       expect(await ended(revision, 'applied', 'success')).toEqual({
@@ -102,23 +102,23 @@ describeWithGitea('a state repository at Gitea', (gitea) => {
     });
 
     test('a project that cannot become healthy is applied, and a failure that says why; mended later it stays one', async () => {
-      const revision = await push({ 'shop/broken': broken });
+      const revision = await push({ 'hosted/broken': broken });
       expectOrder((await ended(revision, 'applied', 'success')).states, ['pending', 'success']);
       const { states, description } = await ended(revision, 'healthy', 'failure');
       expectOrder(states, ['pending', 'failure']);
-      expect(description).toMatch(/^shop\/broken: Deployment\/web .* cannot be pulled/);
-      const mended = await push({ 'shop/broken': smallest });
+      expect(description).toMatch(/^hosted\/broken: Deployment\/web .* cannot be pulled/);
+      const mended = await push({ 'hosted/broken': smallest });
       await ended(mended, 'healthy', 'success');
       expect((await shown(revision, 'healthy')).at(-1)?.status).toBe('failure');
     });
 
     test('a spec that is refused is a failure that says why', async () => {
-      const revision = await push({ 'shop/refused': smallest.replace('port: 8080', 'port: 808080') });
+      const revision = await push({ 'hosted/refused': smallest.replace('port: 8080', 'port: 808080') });
       const applied = await ended(revision, 'applied', 'failure');
       expectOrder(applied.states, ['pending', 'failure']);
-      expect(applied.description).toContain('shop/refused: project.yaml: containers.web.port');
+      expect(applied.description).toContain('hosted/refused: project.yaml: containers.web.port');
       expectOrder((await ended(revision, 'healthy', 'failure')).states, ['pending', 'failure']);
-      const mended = await push({ 'shop/refused': smallest });
+      const mended = await push({ 'hosted/refused': smallest });
       await ended(mended, 'healthy', 'success');
       expect((await shown(revision, 'applied')).at(-1)?.status).toBe('failure');
     });

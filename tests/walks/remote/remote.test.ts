@@ -12,7 +12,7 @@ import { stateUrl } from '#support/state-clone.ts';
 import { useTemporaryDirectory } from '#support/temporary.ts';
 import { endOf, eventually, projectPath, put, run, smallest } from '#support/walk.ts';
 
-const key = (project: string) => ({ environment: 'local', team: 'shop', project });
+const key = (project: string) => ({ environment: 'local', team: 'remote', project });
 const signIn = { username: 'plinth', password: 'canary-5d1f0b7e-token' };
 
 describeWithCluster('the state repository lives on a remote', (cluster) => {
@@ -51,14 +51,14 @@ describeWithCluster('the state repository lives on a remote', (cluster) => {
 
   test('an empty remote is seeded; what the API takes is committed there and runs', async () => {
     expect(await git(host.directory, 'ls-tree', '--name-only', 'main:environments')).toContain('local');
-    const { appliedRevision } = await run(plinth, 'shop/web', smallest);
+    const { appliedRevision } = await run(plinth, 'remote/web', smallest);
     expect(await host.tip()).toBe(appliedRevision);
   });
 
   test('what others push there is rendered, committed and runs, without a webhook', { timeout: 180_000 }, async () => {
     await foreign({ [specFile(key('pushed'))]: smallest });
     const body = await plinth.until(
-      projectPath('shop/pushed'),
+      projectPath('remote/pushed'),
       ({ phase, health }) => phase === 'applied' && health === 'healthy',
       60_000,
     );
@@ -71,7 +71,7 @@ describeWithCluster('the state repository lives on a remote', (cluster) => {
   }, async () => {
     host.mode = 'away';
     const changed = smallest.replace('port: 8080', 'port: 8080, env: { A: "1" }');
-    const accepted = await plinth.request('PUT', projectPath('shop/web'), changed);
+    const accepted = await plinth.request('PUT', projectPath('remote/web'), changed);
     expect(accepted.status).toBe(202);
     const ready = await eventually(
       () => plinth.request('GET', '/ready'),
@@ -89,22 +89,22 @@ describeWithCluster('the state repository lives on a remote', (cluster) => {
   test('a spec that cannot be rendered holds its project as it was, with why; its neighbours go on', {
     timeout: 180_000,
   }, async () => {
-    const before = await summary('shop/web');
+    const before = await summary('remote/web');
     await foreign({ [specFile(key('web'))]: 'kind: Nothing\n', [specFile(key('beside'))]: smallest });
     const { problem, etag } = await plinth.until(
-      projectPath('shop/web'),
+      projectPath('remote/web'),
       (body) => body.problem?.code === 'SPEC_INVALID',
       60_000,
     );
     expect(problem.findings[0].file).toBe(specFile(key('web')));
     expect(etag).not.toBe(before.etag);
     await plinth.until(
-      projectPath('shop/beside'),
+      projectPath('remote/beside'),
       ({ phase, health }) => phase === 'applied' && health === 'healthy',
       60_000,
     );
-    await put(plinth, 'shop/web', smallest);
-    await plinth.until(projectPath('shop/web'), ({ phase, problem: now }) => phase === 'applied' && now === null);
+    await put(plinth, 'remote/web', smallest);
+    await plinth.until(projectPath('remote/web'), ({ phase, problem: now }) => phase === 'applied' && now === null);
   });
 
   test('the mirror is cloned from Plinth, and pushes are sent to the remote', async () => {
@@ -120,7 +120,7 @@ describeWithCluster('the state repository lives on a remote', (cluster) => {
     const tip = await foreign({ [specFile(key('late'))]: smallest });
     await start();
     await plinth.until(
-      projectPath('shop/late'),
+      projectPath('remote/late'),
       ({ phase, health }) => phase === 'applied' && health === 'healthy',
       60_000,
     );
