@@ -18,3 +18,10 @@ export const systemClock: Clock = {
     await sleepFor(ms, undefined, { signal });
   },
 };
+
+/** Waits for work that goes on anyway, but no longer than `mostMs`. It must not reject. */
+export async function waitAtMost(clock: Clock, mostMs: number, work: Promise<unknown>): Promise<void> {
+  const enough = new AbortController();
+  await Promise.race([work, clock.sleep(mostMs, enough.signal).catch(() => {})]);
+  enough.abort();
+}

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import { Client } from 'undici';
 import { isPrivateAddress, isReachable } from './addresses.ts';
+import { readBounded } from './read-bounded.ts';
 
 /** A request to an address that a person named. */
 export interface EgressRequest {
@@ -149,20 +150,8 @@ async function ask(client: Client, url: URL, request: EgressRequest, limit: Abor
     body: request.body ?? null,
     signal,
   });
-  const text = await readBounded(reply.body);
+  const text = (await readBounded(reply.body, mostBytes)).slice(0, mostText);
   return { status: reply.statusCode, text, retryAfterMs: retryAfterOf(reply.headers['retry-after']) };
-}
-
-/** What is beyond the bound is not read: the connection ends with the request. */
-async function readBounded(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > mostBytes) break;
-  }
-  return Buffer.concat(chunks).toString('utf8').slice(0, mostText);
 }
 
 function retryAfterOf(header: string | string[] | undefined): number | undefined {

@@ -8,8 +8,8 @@ export interface LoopOptions {
   readonly clock: Clock;
   /** The longest pause between two runs, a fifth of it jittered; `wake` ends a pause at once. */
   readonly everyMs: number;
-  /** One run; `again` asks for the next one without a pause. */
-  run(signal: AbortSignal): Promise<'again' | 'idle'>;
+  /** One run; `again` asks for the next one without a pause, `afterMs` for one at the latest then. */
+  run(signal: AbortSignal): Promise<'again' | 'idle' | { readonly afterMs: number }>;
 }
 
 export interface Loop {
@@ -37,10 +37,12 @@ export function startLoop(options: LoopOptions): Loop {
   const cycle = async () => {
     while (!stopping.signal.aborted) {
       wanted = false;
+      let restMs = everyMs * (0.8 + Math.random() * 0.2);
       try {
         const outcome = await run(stopping.signal);
         failures = 0;
         if (outcome === 'again') wanted = true;
+        else if (outcome !== 'idle') restMs = Math.min(restMs, Math.max(0, outcome.afterMs));
       } catch (error) {
         if (stopping.signal.aborted) return;
         failures += 1;
@@ -51,7 +53,7 @@ export function startLoop(options: LoopOptions): Loop {
       }
       if (wanted || stopping.signal.aborted) continue;
       interrupt = new AbortController();
-      await pause(everyMs * (0.8 + Math.random() * 0.2), [interrupt.signal]);
+      await pause(restMs, [interrupt.signal]);
     }
   };
 

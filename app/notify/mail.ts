@@ -1,4 +1,4 @@
-import type { Clock } from '#base/clock.ts';
+import { type Clock, waitAtMost } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
@@ -107,34 +107,24 @@ async function store({ database, key, clock }: Outbox, mail: Mail, tx: Queryable
 function startOutbox(outbox: Outbox): { wake: () => void; stop: () => Promise<void> } {
   const { database, clock, log } = outbox;
   const stopping = new AbortController();
-  let alarm = new AbortController();
   const loop = startLoop({
     name: 'mail',
     log,
     clock,
     everyMs: pollMs,
     run: async (signal) => {
-      alarm.abort();
       const rows = await claimMails(database, atOnce, leaseMs);
       await Promise.all(rows.map((row) => sendOne(outbox, row, stopping.signal)));
       if (rows.length === atOnce || signal.aborted) return signal.aborted ? 'idle' : 'again';
       const ms = await nextDueMs(database);
-      if (ms !== undefined && ms < pollMs) wakeAfter(Math.max(ms, 0));
-      return 'idle';
+      return ms === undefined ? 'idle' : { afterMs: ms };
     },
   });
-  const wakeAfter = (ms: number) => {
-    alarm = new AbortController();
-    clock.sleep(ms, AbortSignal.any([alarm.signal, stopping.signal])).then(loop.wake, () => {});
-  };
   return {
     wake: loop.wake,
     stop: async () => {
       const ended = loop.stop();
-      const enough = new AbortController();
-      const late = clock.sleep(stopMs, enough.signal).catch(() => {});
-      await Promise.race([ended, late]);
-      enough.abort();
+      await waitAtMost(clock, stopMs, ended);
       stopping.abort(new Fault('STOPPING'));
       await ended;
     },

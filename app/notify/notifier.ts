@@ -1,4 +1,4 @@
-import type { Clock } from '#base/clock.ts';
+import { type Clock, waitAtMost } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
 import type { Log } from '#base/log.ts';
@@ -69,7 +69,6 @@ export function createNotifier(options: NotifierOptions): Notifier {
   const stopping = new AbortController();
   /** What is under way, with its target. */
   const active = new Map<Promise<void>, string>();
-  let alarm = new AbortController();
 
   const begin = (row: DeliveryRow) => {
     const work = attempt(options, row, stopping.signal)
@@ -87,7 +86,6 @@ export function createNotifier(options: NotifierOptions): Notifier {
     clock,
     everyMs: pollMs,
     run: async (signal) => {
-      alarm.abort();
       const most = atOnce - active.size;
       if (most === 0 || signal.aborted) return 'idle';
       const rows = await claimDeliveries(database, {
@@ -100,24 +98,16 @@ export function createNotifier(options: NotifierOptions): Notifier {
       if (rows.length > 0) return 'again';
       await forgetDeliveries(database, deadKeptMs);
       const ms = await nextDeliveryMs(database);
-      if (ms !== undefined && ms < pollMs) wakeAfter(Math.max(ms, 0));
-      return 'idle';
+      return ms === undefined ? 'idle' : { afterMs: ms };
     },
   });
-  const wakeAfter = (ms: number) => {
-    alarm = new AbortController();
-    clock.sleep(ms, AbortSignal.any([alarm.signal, stopping.signal])).then(loop.wake, () => {});
-  };
 
   return {
     order: (tx, orders) => store(options, tx, orders),
     wake: loop.wake,
     stop: async () => {
       await loop.stop();
-      const enough = new AbortController();
-      const late = clock.sleep(stopMs, enough.signal).catch(() => {});
-      await Promise.race([Promise.all(active.keys()), late]);
-      enough.abort();
+      await waitAtMost(clock, stopMs, Promise.all(active.keys()));
       stopping.abort(new Fault('STOPPING'));
       await Promise.all(active.keys());
     },

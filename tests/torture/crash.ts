@@ -8,10 +8,10 @@ import { identityOf } from '#scripts/cluster/certificates.ts';
 import type { SharedCluster } from '#support/cluster.ts';
 import { startFaultProxy } from '#support/fault-proxy.ts';
 import { temporaryDirectory } from '#support/temporary.ts';
-import { startBenchCluster } from '../bench/stand/cluster.ts';
 import { type Point, pointsOf } from './crash/fuse.ts';
 import { type House, openHouse } from './crash/house.ts';
 import { type Blow, mostMsToConverge, runCrash, scenario } from './crash/run.ts';
+import { onOwnCluster } from './stand/own-cluster.ts';
 import type { Stand, Torture } from './stand/torture.ts';
 
 /** `npm run torture -- crash` */
@@ -21,17 +21,7 @@ export const torture: Torture = {
   whole: 1_300,
   listed: true,
   parallel: 3,
-  open: async () => {
-    const bench = await startBenchCluster();
-    const stand = await openCrash(bench.cluster, { stopMs: 30_000 });
-    return {
-      run: stand.run,
-      close: async () => {
-        await stand.close();
-        await bench.cluster.stop();
-      },
-    };
-  },
+  open: () => onOwnCluster((cluster) => openCrash(cluster, { stopMs: 30_000 }), { controllers: true }),
 };
 
 export interface CrashOptions {

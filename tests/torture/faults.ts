@@ -1,10 +1,10 @@
 import { identityOf } from '#scripts/cluster/certificates.ts';
 import type { SharedCluster } from '#support/cluster.ts';
 import { startFaultProxy } from '#support/fault-proxy.ts';
-import { startBenchCluster } from '../bench/stand/cluster.ts';
 import { openStores } from '../bench/stand/stores.ts';
 import { mostMsToConverge, runSchedule } from './faults/run.ts';
 import { openSlot, type Slot } from './faults/slot.ts';
+import { onOwnCluster } from './stand/own-cluster.ts';
 import type { Stand, Torture } from './stand/torture.ts';
 
 /** `npm run torture -- faults` */
@@ -13,19 +13,7 @@ export const torture: Torture = {
   unit: 'schedules',
   whole: 10_000,
   parallel: 24,
-  open: async () => {
-    const bench = await startBenchCluster();
-    // Nothing here needs the cluster's own controllers; on a real cluster they run on other machines.
-    await bench.cluster.processes.signal('kube-controller-manager', 'SIGKILL');
-    const stand = await openFaults(bench.cluster);
-    return {
-      run: stand.run,
-      close: async () => {
-        await stand.close();
-        await bench.cluster.stop();
-      },
-    };
-  },
+  open: () => onOwnCluster((cluster) => openFaults(cluster), { controllers: false }),
 };
 
 /** The stand on a cluster that is there already. `mostMs`: from the end of the faults until all is as Git says. */

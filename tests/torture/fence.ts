@@ -1,11 +1,11 @@
 import { identityOf } from '#scripts/cluster/certificates.ts';
 import type { SharedCluster } from '#support/cluster.ts';
 import { startFaultProxy } from '#support/fault-proxy.ts';
-import { startBenchCluster } from '../bench/stand/cluster.ts';
 import { openStores } from '../bench/stand/stores.ts';
 import { settle } from './faults/run.ts';
 import { openSlot, type Slot } from './faults/slot.ts';
 import { contents, runMutation } from './fence/run.ts';
+import { onOwnCluster } from './stand/own-cluster.ts';
 import type { Stand, Torture } from './stand/torture.ts';
 
 /** `npm run torture -- fence` */
@@ -15,18 +15,7 @@ export const torture: Torture = {
   whole: 200,
   listed: true,
   parallel: 4,
-  open: async () => {
-    const bench = await startBenchCluster();
-    await bench.cluster.processes.signal('kube-controller-manager', 'SIGKILL');
-    const stand = await openFence(bench.cluster);
-    return {
-      run: stand.run,
-      close: async () => {
-        await stand.close();
-        await bench.cluster.stop();
-      },
-    };
-  },
+  open: () => onOwnCluster(openFence, { controllers: false }),
 };
 
 export async function openFence(cluster: Pick<SharedCluster, 'url' | 'directory' | 'api'>): Promise<Stand> {

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { SharedCluster } from '#support/cluster.ts';
 import { startControlPlane } from '#support/control-plane.ts';
 import { temporaryDirectory } from '#support/temporary.ts';
-import { startBenchCluster } from '../bench/stand/cluster.ts';
 import { type HostileCase, hostileCases } from './hostile/corpus.ts';
 import { neighbourRuns, openVictim, runHostile } from './hostile/run.ts';
+import { onOwnCluster } from './stand/own-cluster.ts';
 import type { Stand, Torture } from './stand/torture.ts';
 
 /** `npm run torture -- hostile` */
@@ -14,17 +14,7 @@ export const torture: Torture = {
   whole: hostileCases.length,
   listed: true,
   parallel: 1,
-  open: async () => {
-    const bench = await startBenchCluster();
-    const stand = await openHostile(bench.cluster, hostileCases);
-    return {
-      run: stand.run,
-      close: async () => {
-        await stand.close();
-        await bench.cluster.stop();
-      },
-    };
-  },
+  open: () => onOwnCluster((cluster) => openHostile(cluster, hostileCases), { controllers: true }),
 };
 
 const lookEvery = 10;

@@ -4,12 +4,12 @@ import type { ProjectKey } from '#environments/layout.ts';
 import { identityOf } from '#scripts/cluster/certificates.ts';
 import type { SharedCluster } from '#support/cluster.ts';
 import { startFaultProxy } from '#support/fault-proxy.ts';
-import { startBenchCluster } from '../bench/stand/cluster.ts';
 import { openStores } from '../bench/stand/stores.ts';
 import { type Said, wrongDeletions } from './faults/judge.ts';
 import { type Contents, isPreciousName, objectNames } from './faults/objects.ts';
 import { settle } from './faults/run.ts';
 import { openSlot, type Slot, strangers } from './faults/slot.ts';
+import { onOwnCluster } from './stand/own-cluster.ts';
 import { type Random, randomFrom } from './stand/random.ts';
 import type { CaseResult, Stand, Torture } from './stand/torture.ts';
 
@@ -19,18 +19,7 @@ export const torture: Torture = {
   unit: 'interleavings',
   whole: 10_000,
   parallel: 16,
-  open: async () => {
-    const bench = await startBenchCluster();
-    await bench.cluster.processes.signal('kube-controller-manager', 'SIGKILL');
-    const stand = await openRaces(bench.cluster);
-    return {
-      run: stand.run,
-      close: async () => {
-        await stand.close();
-        await bench.cluster.stop();
-      },
-    };
-  },
+  open: () => onOwnCluster(openRaces, { controllers: false }),
 };
 
 /** Below the controller's poll: what needs longer was found by the poll and not by its hint. */

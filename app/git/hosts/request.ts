@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import type { Clock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
+import { readBounded } from '#base/read-bounded.ts';
 import type { Secret } from '#base/secret.ts';
 
 export interface HostRequestOptions {
@@ -88,7 +89,7 @@ async function send(
       body: JSON.stringify(asked.body),
       signal: asked.signal === undefined ? limit : AbortSignal.any([asked.signal, limit]),
     });
-    const text = await readBounded(body);
+    const text = await readBounded(body, mostBytes);
     return {
       status: statusCode,
       message: messageOf(text, credential),
@@ -99,18 +100,6 @@ async function send(
     const why = limit.aborted ? `it did not answer within ${timeoutMs / 1000} s` : codeOf(error);
     throw new Fault('GIT_HOST_UNAVAILABLE', { host: base.host, why }, { cause: withoutCredential(error, credential) });
   }
-}
-
-/** What is beyond the bound is not read: breaking off ends the connection. */
-async function readBounded(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > mostBytes) break;
-  }
-  return Buffer.concat(chunks).subarray(0, mostBytes).toString('utf8');
 }
 
 /** GitHub and Gitea say `message`, GitLab `message` or `error` of any form, Bitbucket `error.message`. */

@@ -70,8 +70,6 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   let whole = true;
   let wholeAtMs = Number.NEGATIVE_INFINITY;
   let settle: (() => void)[] = [];
-  let alarm = new AbortController();
-  const stopping = new AbortController();
 
   const take = async (): Promise<readonly ProjectKey[]> => {
     const batch = [...dirty.values()].slice(0, mostAtOnce);
@@ -93,7 +91,6 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
     clock,
     everyMs: pollMs,
     run: async (signal) => {
-      alarm.abort();
       const keys = await take();
       if (keys.length > 0) {
         const looked = await look(doors, keys).catch((error: unknown) => {
@@ -110,15 +107,9 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
       settle = [];
       for (const resolve of waiting) resolve();
       const due = await nextDue(database);
-      const ms = due === undefined ? pollMs : due.getTime() - clock.now().getTime();
-      if (ms < pollMs) wakeAfter(Math.max(ms, leastPauseMs));
-      return 'idle';
+      return due === undefined ? 'idle' : { afterMs: Math.max(due.getTime() - clock.now().getTime(), leastPauseMs) };
     },
   });
-  const wakeAfter = (ms: number) => {
-    alarm = new AbortController();
-    clock.sleep(ms, AbortSignal.any([alarm.signal, stopping.signal])).then(loop.wake, () => {});
-  };
 
   return {
     heard: (key) => {
@@ -134,10 +125,7 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
         settle.push(resolve);
         loop.wake();
       }),
-    stop: async () => {
-      stopping.abort(new Fault('STOPPING'));
-      await loop.stop();
-    },
+    stop: () => loop.stop(),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '#base/clock.ts';
+import { type Clock, waitAtMost } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { startLoop } from '#base/loop.ts';
 import { createDecider, type DecideDoors } from './commit-status-decide.ts';
@@ -36,7 +36,6 @@ export function startCommitStatuses(options: CommitStatusesOptions): CommitStatu
   const decider = createDecider(options);
   const teller = createTeller(options);
   const stopping = new AbortController();
-  let alarm = new AbortController();
   let forgetAtMs = clock.monotonicMs() + forgetEveryMs;
   let nextLookMs = Number.NEGATIVE_INFINITY;
 
@@ -46,18 +45,12 @@ export function startCommitStatuses(options: CommitStatusesOptions): CommitStatu
     clock,
     everyMs: tellPollMs,
     run: async (signal) => {
-      alarm.abort();
       const ms = await teller.tell(stopping.signal);
       if (signal.aborted) return 'idle';
       if (ms === 0) return 'again';
-      if (ms !== undefined && ms < tellPollMs) wakeAfter(ms);
-      return 'idle';
+      return ms === undefined ? 'idle' : { afterMs: ms };
     },
   });
-  const wakeAfter = (ms: number) => {
-    alarm = new AbortController();
-    clock.sleep(ms, AbortSignal.any([alarm.signal, stopping.signal])).then(tell.wake, () => {});
-  };
 
   const decide = startLoop({
     name: 'commit statuses: decide',
@@ -83,12 +76,9 @@ export function startCommitStatuses(options: CommitStatusesOptions): CommitStatu
   return {
     wake: decide.wake,
     stop: async () => {
-      alarm.abort();
       const ended = Promise.all([decide.stop(), tell.stop()]);
       // What the host has taken is not written down yet: cut off, it would be told again.
-      const enough = new AbortController();
-      await Promise.race([ended, clock.sleep(stopMs, enough.signal).catch(() => {})]);
-      enough.abort();
+      await waitAtMost(clock, stopMs, ended);
       stopping.abort(new Fault('STOPPING'));
       await ended;
     },

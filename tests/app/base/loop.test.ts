@@ -218,3 +218,26 @@ test('stop ends a pause; an error that the abort caused is not logged', async ()
   await running.stop();
   expect(lines).toEqual([]);
 });
+
+test('a run may ask for the next one before everyMs is over, and never later than that', async () => {
+  const { clock, asked, nextSleep, pass } = handClock();
+  const wanted = [30, -5, 5_000];
+  let sleeping = nextSleep();
+  const loop = startLoop({
+    name: 'test',
+    log,
+    clock,
+    everyMs: 1_000,
+    run: async () => ({ afterMs: wanted.shift() ?? 0 }),
+  });
+  for (let i = 0; i < 2; i++) {
+    await sleeping;
+    sleeping = nextSleep();
+    pass();
+  }
+  await sleeping;
+  await loop.stop();
+  expect(asked.slice(0, 2)).toEqual([30, 0]);
+  expect(asked[2]).toBeGreaterThanOrEqual(800);
+  expect(asked[2]).toBeLessThanOrEqual(1_000);
+});

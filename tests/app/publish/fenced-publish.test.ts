@@ -2,19 +2,14 @@ import { beforeEach, expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { Fault } from '#base/errors.ts';
 import { newId } from '#base/ids.ts';
-import { createMetrics } from '#base/metrics.ts';
 import { underLease } from '#database/lease-store.ts';
 import type { Lease } from '#database/leases.ts';
-import { environmentFile } from '#environments/layout.ts';
-import { commit } from '#git/commit.ts';
-import { createEnvironments } from '#publish/environments.ts';
 import { type PublishDoors, publishDue } from '#publish/publish.ts';
 import { beginScan } from '#publish/scan.ts';
 import { acceptChange, readChange } from '#publish/store.ts';
-import { openSecrets } from '#secrets/open.ts';
-import { newCommit, silent, useRepository } from '#support/git.ts';
 import { useDatabase } from '#support/postgres.ts';
 import { useTemporaryDirectory } from '#support/temporary.ts';
+import { openPublisher } from './stand.ts';
 
 const db = useDatabase();
 const folder = useTemporaryDirectory();
@@ -41,18 +36,8 @@ const leaseOf = (epoch: number): Lease => ({
 });
 
 async function begin() {
-  const repository = await useRepository();
-  await commit(repository, { expected: undefined, commits: [newCommit({ [environmentFile('local')]: local })] });
-  const store = { database: db.database, log: silent, clock: systemClock, encryption: { dataDirectory: folder } };
-  const doors: PublishDoors = {
-    repository,
-    database: db.database,
-    secrets: (await openSecrets(store)).secrets,
-    environments: createEnvironments(repository),
-    clock: systemClock,
-    log: silent,
-    metrics: createMetrics(),
-  };
+  const doors = await openPublisher({ database: db.database, dataDirectory: folder, local });
+  const { repository } = doors;
   const under = (epoch: number): PublishDoors => {
     const lease = leaseOf(epoch);
     return { ...doors, lease, database: underLease(db.database, lease) };

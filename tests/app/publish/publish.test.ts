@@ -1,18 +1,16 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
-import { createMetrics } from '#base/metrics.ts';
 import { Secret } from '#base/secret.ts';
 import { environmentFile, keyText, manifestsFile, specFile } from '#environments/layout.ts';
 import { commit } from '#git/commit.ts';
-import { createEnvironments } from '#publish/environments.ts';
-import { type PublishDoors, publishDue } from '#publish/publish.ts';
+import { publishDue } from '#publish/publish.ts';
 import { beginScan } from '#publish/scan.ts';
 import { acceptChange, type ChangeKind, readChange, readHosts } from '#publish/store.ts';
-import { openSecrets } from '#secrets/open.ts';
-import { newCommit, silent, useRepository } from '#support/git.ts';
+import { newCommit } from '#support/git.ts';
 import { useDatabase } from '#support/postgres.ts';
 import { useTemporaryDirectory } from '#support/temporary.ts';
+import { openPublisher } from './stand.ts';
 
 const db = useDatabase();
 const folder = useTemporaryDirectory();
@@ -31,19 +29,9 @@ const custom = 'route: { host: shop.example.com }';
 
 /** A publisher over a new repository and an empty record. */
 async function begin() {
-  const repository = await useRepository();
   await db.database.query('truncate changes, projects, hosts, renders, cursors, secret_values, confirmations');
-  await commit(repository, { expected: undefined, commits: [newCommit({ [environmentFile('local')]: local })] });
-  const store = { database: db.database, log: silent, clock: systemClock, encryption: { dataDirectory: folder } };
-  const doors: PublishDoors = {
-    repository,
-    database: db.database,
-    secrets: (await openSecrets(store)).secrets,
-    environments: createEnvironments(repository),
-    clock: systemClock,
-    log: silent,
-    metrics: createMetrics(),
-  };
+  const doors = await openPublisher({ database: db.database, dataDirectory: folder, local });
+  const { repository } = doors;
   const accept = async (project: string, content?: string, more: { kind?: ChangeKind; expected?: string } = {}) => {
     const { id } = await db.database.transaction((tx) =>
       acceptChange(tx, {

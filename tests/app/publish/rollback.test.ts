@@ -1,20 +1,18 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { newId } from '#base/ids.ts';
-import { createMetrics } from '#base/metrics.ts';
 import { environmentFile, specFile } from '#environments/layout.ts';
 import { commit } from '#git/commit.ts';
 import { readSwitch, writeSwitch } from '#projects/switch-store.ts';
 import { checkPush } from '#publish/check-push.ts';
 import { circleOf } from '#publish/circles.ts';
-import { createEnvironments } from '#publish/environments.ts';
-import { type PublishDoors, publishDue } from '#publish/publish.ts';
+import { publishDue } from '#publish/publish.ts';
 import { beginScan } from '#publish/scan.ts';
 import { acceptChange, type NewChange, readChange } from '#publish/store.ts';
-import { openSecrets } from '#secrets/open.ts';
-import { newCommit, silent, useRepository } from '#support/git.ts';
+import { newCommit } from '#support/git.ts';
 import { useDatabase } from '#support/postgres.ts';
 import { useTemporaryDirectory } from '#support/temporary.ts';
+import { openPublisher } from './stand.ts';
 
 const db = useDatabase();
 const folder = useTemporaryDirectory();
@@ -29,19 +27,9 @@ const key = (project: string) => ({ environment: 'local', team: 'shop', project 
 
 /** A publisher over a new repository and an empty record. */
 async function begin() {
-  const repository = await useRepository();
   await db.database.query('truncate changes, projects, hosts, renders, cursors, switches');
-  await commit(repository, { expected: undefined, commits: [newCommit({ [environmentFile('local')]: local })] });
-  const store = { database: db.database, log: silent, clock: systemClock, encryption: { dataDirectory: folder } };
-  const doors: PublishDoors = {
-    repository,
-    database: db.database,
-    secrets: (await openSecrets(store)).secrets,
-    environments: createEnvironments(repository),
-    clock: systemClock,
-    log: silent,
-    metrics: createMetrics(),
-  };
+  const doors = await openPublisher({ database: db.database, dataDirectory: folder, local });
+  const { repository } = doors;
   let scanned: string | undefined;
   const publish = async () => {
     const scan = await beginScan(doors, scanned);
